@@ -1,0 +1,221 @@
+"""The one tree of settings: the command line, a run's ``config.json`` and the Python argument.
+
+A setting that is ``None`` is decided by the problem and the class of device (``evonas problems``
+lists the numbers); a resolved configuration has no such setting left except those that mean "off".
+"""
+
+import dataclasses
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from evonas.errors import InputError, unknown
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How shared weights are trained: SGD with Nesterov momentum, warm-up and a cosine to zero."""
+
+    steps: int | None = None
+    """Optimiser steps in all."""
+    batch_size: int | None = None
+    """Images per step."""
+    lr: float | None = None
+    """Peak learning rate."""
+    momentum: float = 0.9
+    """Nesterov momentum."""
+    weight_decay: float | None = None
+    """L2 penalty on all weights."""
+    warmup: float = 0.05
+    """Share of the steps during which the learning rate rises linearly from zero."""
+    label_smoothing: float | None = None
+    """Share of the target spread evenly over all classes."""
+    clip_norm: float = 5.0
+    """Largest norm of a step's gradient; 0 switches clipping off."""
+    paths: str = "uniform"
+    """Which networks a step trains: "uniform" (one at random) or "fair" (every choice as often)."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no training can be run with."""
+        for name, least, strict in (
+            ("steps", 1, False),
+            ("batch_size", 2, False),
+            ("lr", 0.0, True),
+            ("weight_decay", 0.0, False),
+            ("clip_norm", 0.0, False),
+        ):
+            _at_least(self, name, least, strict=strict, prefix="training.")
+        for name in ("momentum", "warmup", "label_smoothing"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise InputError(f"training.{name} is {value}; give a number from 0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Search networks for the best trade-off between accuracy and cost.
+
+    Trains a weight-sharing supernet once, searches it with a pymoo algorithm, and leaves a Pareto
+    front of networks in a run folder that survives a crash.
+    """
+
+    problem: str = "digits-params"
+    """What to search, "<data>-<cost>"; `evonas problems` lists them."""
+    data_dir: str | None = None
+    """Folder that holds the data set; else EVONAS_DATA names it, else it is downloaded."""
+    space: str | None = None
+    """Search space; the problem has a default."""
+    algorithm: str = "nsga2"
+    """Search algorithm: nsga2, nsga3, sms-emoa, moead, age-moea or random."""
+    evaluations: int | None = None
+    """Networks to evaluate."""
+    pop_size: int = 20
+    """Population of the algorithm."""
+    constraint: tuple[str, ...] = ()
+    """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
+    budget: str | None = None
+    """Time for everything, such as "90s", "10m" or "2h"; becomes fixed numbers before the start."""
+    seed: int = 1
+    """Seed of everything random; the same seed gives the same front."""
+    device: str = "auto"
+    """"auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1"."""
+    threads: int | None = None
+    """CPU threads; by default all cores."""
+    width: float | None = None
+    """Width of the shared weights: scales every channel count; costs stay those of full width."""
+    train_images: int | None = None
+    """Training images used; by default all that are not validation images."""
+    validation_images: int | None = None
+    """Validation images that score a network."""
+    image_size: int | None = None
+    """Side of the images of a "folder" problem, in pixels."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How the shared weights are trained."""
+    supernet: str | None = None
+    """A run whose trained supernet is searched again, without training."""
+    start: str | None = None
+    """A front.csv whose networks start the search."""
+    runs: str = "runs"
+    """Folder in which run folders are made."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no run can be made with."""
+        _at_least(self, "evaluations", 1)
+        _at_least(self, "pop_size", 2)
+        _at_least(self, "seed", 0)
+        _at_least(self, "threads", 1)
+        _at_least(self, "width", 0.0, strict=True)
+        _at_least(self, "train_images", 2)
+        _at_least(self, "validation_images", 2)
+        _at_least(self, "image_size", 4)
+        if self.budget is not None:
+            seconds(self.budget)
+
+
+def _at_least(
+    config: Any, name: str, least: float, *, strict: bool = False, prefix: str = ""
+) -> None:
+    value = getattr(config, name)
+    if value is not None and not (value > least if strict else value >= least):
+        bound = f"above {least:g}" if strict else f"of at least {least:g}"
+        raise InputError(f"{prefix}{name} is {value}; give a number {bound}")
+
+
+def seconds(budget: str | float) -> float:
+    """A length of time in seconds.
+
+    Args:
+        budget: a number of seconds, or text such as "90s", "10m", "1.5h" or "1h30m".
+
+    Raises:
+        InputError: the text is no length of time, or is not positive.
+    """
+    text = str(budget).strip().lower()
+    parts = re.findall(r"([0-9]*\.?[0-9]+)([smh]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
+        raise InputError(f"'{budget}' is no length of time; write it like 90s, 10m or 2h")
+    total = sum(float(n) * {"": 1, "s": 1, "m": 60, "h": 3600}[unit] for n, unit in parts)
+    if total <= 0:
+        raise InputError(f"a budget of '{budget}' leaves no time; write it like 90s, 10m or 2h")
+    return total
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain nested values that JSON can hold."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(kind: type[C], values: dict[str, Any], where: str = "the configuration") -> C:
+    """A configuration from nested plain values; settings that are left out keep their default.
+
+    Raises:
+        InputError: a setting is unknown or has a value of the wrong type.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{where}: {unknown('setting', name, known)}")
+        hint = hints[name]
+        if is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: '{name}' must be a group of settings, not {value!r}")
+            given[name] = from_dict(typing.cast(type, hint), value, where)
+        else:
+            given[name] = _typed(hint, name, value, where)
+    return kind(**given)
+
+
+def _typed(hint: Any, name: str, value: Any, where: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    if typing.get_origin(options[0]) is tuple and isinstance(value, list):
+        return tuple(value)
+    if float in options and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) or not any(
+        isinstance(value, o) for o in options if isinstance(o, type)
+    ):
+        wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+        raise InputError(f"{where}: '{name}' is {value!r}; it must be of type {wanted}")
+    return value
+
+
+def load(path: str | Path) -> RunConfig:
+    """The settings stored in a ``config.json``.
+
+    Raises:
+        InputError: the file is missing, is no JSON, or has unknown settings.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}; name the config.json of a run") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); name the config.json of a run"
+        ) from None
+    if not isinstance(values, dict) or not isinstance(values.get("settings", values), dict):
+        raise InputError(f"{path} holds no settings; name the config.json of a run")
+    return from_dict(RunConfig, values.get("settings", values), str(path))
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Settings that differ between two configurations: dotted name -> (old, new)."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for f in fields(old):
+        before, after = getattr(old, f.name), getattr(new, f.name)
+        if is_dataclass(before):
+            found |= differences(before, after, f"{prefix}{f.name}.")
+        elif before != after:
+            found[prefix + f.name] = (before, after)
+    return found

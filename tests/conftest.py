@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data named by EVONAS_DATA; tests that need it skip without."""
+    value = os.environ.get("EVONAS_DATA")
+    if not value:
+        pytest.skip("needs real data: set EVONAS_DATA to the folder that holds it")
+    path = Path(value)
+    assert path.is_dir(), f"EVONAS_DATA names {path}, which is no folder"
+    return path
+
+
+@pytest.fixture
+def random_state() -> np.random.Generator:
+    return np.random.default_rng(0)
