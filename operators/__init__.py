@@ -1,0 +1,27 @@
+"""pymoo operators for categorical genomes: sampling, variation and duplicate elimination.
+
+Each works in a plain pymoo program on any problem with integer bounds `xl`, `xu`; choices are
+unordered. All randomness comes from the `random_state` that pymoo hands in.
+"""
+
+from pymoo.operators.crossover.ux import UniformCrossover
+
+from evonas.operators.choice_mutation import ChoiceMutation, mutate_choices
+from evonas.operators.choice_sampling import ChoiceSampling, sample_choices
+from evonas.operators.seen_before import SeenBefore
+from evonas.operators.spread import extreme_genomes
+from evonas.operators.stratified_sampling import StratifiedSampling
+
+# pymoo's uniform crossover is right for categories as it stands: it swaps whole genes with
+# probability one half, keeps the integer dtype and draws from random_state only.
+
+__all__ = [
+    "ChoiceMutation",
+    "ChoiceSampling",
+    "SeenBefore",
+    "StratifiedSampling",
+    "UniformCrossover",
+    "extreme_genomes",
+    "mutate_choices",
+    "sample_choices",
+]
