@@ -1,0 +1,60 @@
+"""The data of a search: a training and a validation part. Test images are not in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from torch import Tensor
+
+from evonas.data.images import Images
+from evonas.data.policy import Augmentation
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SearchData:
+    """What a search sees of a data set. Immutable, and copied by nobody.
+
+    Attributes:
+        name: the data set's name in the registry.
+        train: training images, in an order of which every prefix is stratified by class.
+        validation: validation images, likewise; none of them is in `train`.
+        class_names: one for each class.
+        checksum: of the images that training and validation are cut from, 32 hex digits; the
+            same for every size of the two.
+    """
+
+    name: str
+    train: Images
+    validation: Images
+    class_names: tuple[str, ...]
+    checksum: str
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The object itself: it never changes, and copies of a data set would fill a device."""
+        return self
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """C, H, W of an image."""
+        return self.train.shape
+
+    @property
+    def mean(self) -> Tensor:
+        """Per channel over the training part, in the units of the bytes (0..255), float32 (C,)."""
+        return self.train.mean
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation, likewise."""
+        return self.train.std
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What a training image stands."""
+        return self.train.augmentation
