@@ -1,0 +1,152 @@
+"""The parts that algorithms have in common, chosen from the settings and the problem."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pymoo.core.crossover import Crossover
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.sampling import Sampling
+
+from evonas.errors import InputError, unknown
+from evonas.operators import (
+    ChoiceMutation,
+    ChoiceSampling,
+    SeenBefore,
+    StratifiedSampling,
+    UniformCrossover,
+)
+from evonas.operators.genomes import as_genomes
+from evonas.search.evaluator import DistinctEvaluator
+
+POP_SIZE = 20
+
+# name -> a function of no arguments that makes the operator
+_MUTATIONS: dict[str, Callable[[], Mutation]] = {"uniform": ChoiceMutation}
+
+
+class Borrowed:
+    """A bound method called through a weak reference: whoever holds this keeps no problem alive."""
+
+    def __init__(self, method: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Store the settings.
+
+        Args:
+            method: a bound method.
+        """
+        self._method = weakref.WeakMethod(method)
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Call the method.
+
+        Raises:
+            RuntimeError: what it belonged to is gone.
+        """
+        method = self._method()
+        if method is None:
+            raise RuntimeError("the problem that this algorithm was made for no longer exists")
+        return method(X)
+
+
+def canonical_of(problem: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The problem's `canonical`, without a reference to the problem; None where it has none."""
+    canonical = getattr(problem, "canonical", None)
+    if canonical is not None and getattr(canonical, "__self__", None) is problem:
+        return Borrowed(canonical)
+    return canonical
+
+
+def population_size(
+    name: str, value: int | None, *, default: int = POP_SIZE, least: int = 2
+) -> int:
+    """A checked number of individuals; `default` where None is given.
+
+    Raises:
+        InputError: it is no whole number of at least `least`.
+    """
+    size = default if value is None else value
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < least:
+        raise InputError(f"{name}={value!r} is no population size; give a number from {least} on")
+    return int(size)
+
+
+def choose_sampling(problem: Any, sampling: Any) -> Sampling | Population | np.ndarray:
+    """The initial sampling: what was given, checked, or the default for this problem.
+
+    Raises:
+        InputError: it is no sampling, or holds genomes of another problem.
+    """
+    if sampling is None:
+        cheap = getattr(problem, "cheap", None)
+        has_cost = callable(getattr(problem, "cheap_values", None)) and cheap != ()
+        return StratifiedSampling() if has_cost else ChoiceSampling()
+    if isinstance(sampling, Sampling):
+        return sampling
+    try:
+        X = as_genomes(sampling.get("X") if isinstance(sampling, Population) else sampling)
+    except ValueError as error:
+        raise InputError(f"sampling is no pymoo Sampling and no array: {error}") from None
+    if X.shape[1] != problem.n_var or (X < problem.xl).any() or (X > problem.xu).any():
+        raise InputError(
+            f"the genomes given as sampling do not fit the problem's {problem.n_var} genes and "
+            "their bounds"
+        )
+    return sampling if isinstance(sampling, Population) else X
+
+
+def variation(
+    problem: Any, *, sampling: Any, crossover: Crossover | None, mutation: Mutation | str | None
+) -> dict[str, Any]:
+    """Sampling, crossover, mutation and evaluator as pymoo's arguments.
+
+    Args:
+        problem: the pymoo problem, read and not kept.
+        sampling: an operator, genomes, a Population, or None.
+        crossover: an operator; None is uniform crossover.
+        mutation: an operator or its name; None is `"uniform"`.
+
+    Raises:
+        InputError: one of them is not what it should be.
+    """
+    if isinstance(mutation, str):
+        if mutation not in _MUTATIONS:
+            raise unknown("mutation", mutation, _MUTATIONS)
+        mutation = _MUTATIONS[mutation]()
+    operators: dict[str, Any] = {
+        "crossover": UniformCrossover() if crossover is None else crossover,
+        "mutation": ChoiceMutation() if mutation is None else mutation,
+    }
+    for name, kind in (("crossover", Crossover), ("mutation", Mutation)):
+        if not isinstance(operators[name], kind):
+            raise InputError(f"{name}={operators[name]!r} is no pymoo {kind.__name__}")
+    return {
+        "sampling": choose_sampling(problem, sampling),
+        "evaluator": DistinctEvaluator(canonical_of(problem)),
+        **operators,
+    }
+
+
+def genetic(
+    problem: Any,
+    *,
+    pop_size: int | None,
+    n_offsprings: int | None,
+    sampling: Any,
+    crossover: Crossover | None,
+    mutation: Mutation | str | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Arguments of a pymoo genetic algorithm with duplicate elimination over all evaluated.
+
+    `others` are passed on where they are given; None leaves pymoo's default.
+    """
+    size = population_size("pop_size", pop_size)
+    return {
+        "pop_size": size,
+        "n_offsprings": population_size("n_offsprings", n_offsprings, default=size, least=1),
+        "eliminate_duplicates": SeenBefore(canonical_of(problem)),
+        **variation(problem, sampling=sampling, crossover=crossover, mutation=mutation),
+        **{name: value for name, value in others.items() if value is not None},
+    }
