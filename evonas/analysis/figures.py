@@ -1,0 +1,259 @@
+"""Figures of a run: for each a record of the numbers drawn, then a function that draws them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from evonas.analysis.front import Front, Member
+from evonas.analysis.history import History
+from evonas.analysis.quantities import (
+    costs_and_qualities,
+    format_number,
+    format_value,
+    quantity,
+    wide,
+)
+from evonas.atomic import cannot_write, replacing
+from evonas.errors import InputError
+from evonas.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+# Okabe and Ito's palette: told apart with any kind of colour vision, and in grey.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7f7f7f"
+SIZE = (7.2, 4.5)
+DPI = 150
+_STEPS = [1, 2, 2.5, 5, 10]  # between ticks; matplotlib's own choice makes multiples of 0.08
+
+
+@dataclass(frozen=True, eq=False)
+class FrontPicture:
+    """What a figure of a front shows.
+
+    Attributes:
+        x, y: cost and quality of the members, (n,).
+        names: of x and y; a third objective, shown by colour, comes last.
+        colour: the third objective, (n,); None for two.
+        stairs: corners of the attained boundary, (k, 2), by growing x: members that no other
+            beats in x and y.
+        log_x: whether the x axis is logarithmic.
+        knee: the best compromise; None for fewer than three members.
+        title: of the figure.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    names: tuple[str, ...]
+    colour: np.ndarray | None
+    stairs: np.ndarray
+    log_x: bool
+    knee: Member | None
+    title: str
+
+
+def front_picture(front: Front) -> FrontPicture:
+    """The numbers of a front's figure.
+
+    Raises:
+        InputError: the front has fewer than two objectives.
+    """
+    if len(front.objectives) < 2:
+        raise InputError("a front needs two objectives to be drawn; name them with objectives=")
+    costs, qualities = costs_and_qualities(front.objectives)
+    names = [costs[0], qualities[0]]
+    names += [name for name in front.objectives if name not in names][:1]
+    x, y = front.column(names[0]), front.column(names[1])
+    order = np.lexsort((y, x))
+    best = np.minimum.accumulate(y[order]) if len(front) else y
+    new = np.r_[True, best[1:] < best[:-1]] if len(front) else np.empty(0, dtype=bool)
+    return FrontPicture(
+        x=x,
+        y=y,
+        names=tuple(names),
+        colour=front.column(names[2]) if len(names) > 2 else None,
+        stairs=np.column_stack([x, y])[order][new],
+        log_x=wide(x),
+        knee=front.knee() if len(front) > 2 else None,
+        title=" · ".join(
+            filter(None, [front.name, _plural(len(front), "network") + " on the front"])
+        ),
+    )
+
+
+def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
+    """Draw a front: members, the stairs they attain, and the area that these dominate."""
+    _style(ax, picture.title)
+    ax.set_xlabel(quantity(picture.names[0]).label)
+    ax.set_ylabel(quantity(picture.names[1]).label)
+    if picture.log_x:
+        ax.set_xscale("log")
+    if not len(picture.x):
+        ax.text(0.5, 0.5, "no feasible network", ha="center", transform=ax.transAxes, color=GREY)
+        return ax
+    left, right, bottom, top = _limits(picture)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    # From the upper edge down to the first corner, and from the last one to the right edge.
+    x = np.r_[picture.stairs[0, 0], picture.stairs[:, 0], right]
+    y = np.r_[top, picture.stairs[:, 1], picture.stairs[-1, 1]]
+    if picture.colour is None:
+        ax.fill_between(x, y, top, step="post", color=BLUE, alpha=0.10, linewidth=0)
+        ax.step(x, y, where="post", color=BLUE, linewidth=1.2, alpha=0.8)
+        ax.scatter(picture.x, picture.y, s=_dot(picture), color=BLUE, zorder=3, linewidth=0)
+    else:
+        ax.step(x, y, where="post", color=GREY, linewidth=1.0, alpha=0.7)
+        dots = ax.scatter(
+            picture.x, picture.y, s=_dot(picture), c=picture.colour, cmap="cividis", zorder=3,
+            norm="log" if wide(picture.colour) else "linear",
+        )  # fmt: skip
+        bar = ax.figure.colorbar(dots, ax=ax, pad=0.02)
+        bar.set_label(quantity(picture.names[2]).label)
+        _plain_ticks(bar.ax.yaxis, wide(picture.colour))
+    if picture.knee is not None:
+        values = picture.knee.values
+        text = ", ".join(format_value(name, values[name]) for name in picture.names[1::-1])
+        point = (values[picture.names[0]], values[picture.names[1]])
+        ax.scatter(*point, s=90, facecolor="none", edgecolor=ORANGE, linewidth=1.8, zorder=4)
+        ax.annotate(
+            f"knee: {text}", point, xytext=(14, 16), textcoords="offset points", color=ORANGE,
+            arrowprops={"arrowstyle": "-", "color": ORANGE, "linewidth": 1.0, "shrinkB": 6},
+        )  # fmt: skip
+    _plain_ticks(ax.xaxis, picture.log_x)
+    return ax
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryPicture:
+    """What a figure of a history shows.
+
+    Attributes:
+        evaluations: so far, by generation, (n,).
+        hypervolume: so far, (n,).
+        title: of the figure.
+    """
+
+    evaluations: np.ndarray
+    hypervolume: np.ndarray
+    title: str
+
+
+def history_picture(history: History) -> HistoryPicture:
+    """The numbers of a history's figure; generations without a hypervolume are left out."""
+    known = np.isfinite(history.hypervolume)
+    return HistoryPicture(
+        evaluations=history.evaluations[known],
+        hypervolume=history.hypervolume[known],
+        title=" · ".join(filter(None, [history.name, _plural(len(history), "generation")])),
+    )
+
+
+def draw_history(picture: HistoryPicture, ax: "Axes") -> "Axes":
+    """Draw hypervolume over evaluations: a step for each generation."""
+    _style(ax, picture.title)
+    ax.set_xlabel("networks evaluated")
+    ax.set_ylabel("dominated hypervolume")
+    if not len(picture.evaluations):
+        text = "no generation with a hypervolume"
+        ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes, color=GREY)
+        return ax
+    x, y = picture.evaluations, picture.hypervolume
+    ax.step(x, y, where="post", color=BLUE, linewidth=1.6)
+    ax.scatter(x, y, s=14, color=BLUE, zorder=3)
+    ax.annotate(
+        f"{y[-1]:.4f}", (x[-1], y[-1]), xytext=(4, 6), textcoords="offset points", color=BLUE,
+        ha="right", va="bottom",
+    )  # fmt: skip
+    ax.margins(y=0.12)
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=_STEPS))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=_STEPS))
+    return ax
+
+
+def save_figures(folder: RunFolder) -> list[Path]:
+    """Draw `figures/front.png` and `figures/hypervolume.png` from the run's two CSVs.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: a CSV is missing or broken, or the disk is full.
+    """
+    try:
+        folder.figures.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder.figures, error) from error
+    front = folder.figures / "front.png"
+    volume = folder.figures / "hypervolume.png"
+    save_front(Front.load(folder.path), front)
+    save_history(History.load(folder.path), volume)
+    return [front, volume]
+
+
+def save_front(front: Front, path: Path | str) -> None:
+    """Draw a front into a file, atomically; leaves pyplot alone."""
+    figure = Figure(figsize=SIZE, layout="constrained")
+    draw_front(front_picture(front), figure.subplots())
+    _save(figure, path)
+
+
+def save_history(history: History, path: Path | str) -> None:
+    """Draw a history into a file, atomically; leaves pyplot alone."""
+    figure = Figure(figsize=SIZE, layout="constrained")
+    draw_history(history_picture(history), figure.subplots())
+    _save(figure, path)
+
+
+def new_axes() -> "Axes":
+    """Axes in a new figure of pyplot's, which notebooks show."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=SIZE, layout="constrained")[1]
+
+
+def _save(figure: Figure, path: Path | str) -> None:
+    with replacing(path) as temporary:
+        # No software version in the file: the same numbers give the same bytes.
+        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+
+
+def _style(ax: "Axes", title: str) -> None:
+    ax.set_title(title, loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="#e4e4e4", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _limits(picture: FrontPicture) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top: the members with a margin, proportional on a logarithmic axis."""
+    x = np.log(picture.x) if picture.log_x else picture.x
+    pad = 0.06 * (np.ptp(x) or abs(x[0]) or 1.0)
+    left, right = x.min() - pad, x.max() + 2 * pad
+    if picture.log_x:
+        left, right = np.exp(left), np.exp(right)
+    y = picture.y
+    pad = 0.07 * (np.ptp(y) or abs(y[0]) or 1.0)
+    return float(left), float(right), float(y.min() - pad), float(y.max() + 2 * pad)
+
+
+def _plain_ticks(axis: "Axis", log: bool) -> None:
+    """Numbers such as 200k and 1M; on a logarithmic axis at 1, 2 and 5 of each decade."""
+    if log:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(value)))
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _dot(picture: FrontPicture) -> float:
+    """Smaller dots for many members."""
+    return float(np.clip(1500 / len(picture.x), 9, 36))

@@ -1,0 +1,73 @@
+"""The quantities of a front: which measure quality, how they are written, what axes call them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How one column is written and drawn.
+
+    Attributes:
+        label: for axes, with the unit.
+        count: whether it is a whole number, written without a decimal point.
+        quality: whether it says how well a network does; everything else is a cost.
+        short: for a value in running text; `{}` takes the formatted number.
+    """
+
+    label: str
+    count: bool = False
+    quality: bool = False
+    short: str = "{}"
+
+
+QUANTITIES = {
+    "error": Quantity("validation error [%]", quality=True, short="{} % error"),
+    "loss": Quantity("validation loss [nats]", quality=True, short="loss {}"),
+    "test_error": Quantity("test error [%]", quality=True, short="{} % test error"),
+    "params": Quantity("parameters", count=True, short="{} parameters"),
+    "macs": Quantity("multiply-adds (MACs)", count=True, short="{} MACs"),
+    "generation": Quantity("generation", count=True),
+    "evaluations": Quantity("networks evaluated", count=True),
+    "latency": Quantity("latency [ms]", short="{} ms"),
+}
+
+
+def quantity(name: str) -> Quantity:
+    """What is known of a column; a name that is unknown is its own label."""
+    return QUANTITIES.get(name) or Quantity(name.replace("_", " "), short=f"{name} {{}}")
+
+
+def costs_and_qualities(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Objectives that are costs, and those that measure quality, each in order.
+
+    Where no name is known as a quality, the first objective is taken for it, and where all are,
+    the last one for the cost.
+    """
+    qualities = [name for name in objectives if quantity(name).quality]
+    if not qualities:
+        qualities = list(objectives[:1])
+    elif len(qualities) == len(objectives) > 1:
+        qualities = qualities[:-1]
+    return [name for name in objectives if name not in qualities], qualities
+
+
+def format_number(value: float) -> str:
+    """At most four digits, with k, M or G: `950`, `12.3k`, `1.235M`, `4.2`."""
+    magnitude = abs(value)
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if magnitude >= size:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:.4g}"
+
+
+def format_value(name: str, value: float) -> str:
+    """A value with its unit, such as `4.2 % error` or `12.3k parameters`."""
+    return quantity(name).short.format(format_number(value))
+
+
+def wide(values: np.ndarray, *, factor: float = 8.0) -> bool:
+    """Whether positive values span so much that a logarithmic axis shows them better."""
+    return len(values) > 1 and bool(values.min() > 0 and values.max() > factor * values.min())

@@ -1,0 +1,100 @@
+"""CSV files that read back exactly and are the same byte for byte when the numbers are."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evonas.analysis.quantities import quantity
+from evonas.atomic import write_text_atomic
+from evonas.errors import InputError
+
+
+def write_table(
+    path: Path | str,
+    columns: Sequence[str],
+    values: np.ndarray,
+    *,
+    texts: tuple[str, Sequence[str]] | None = None,
+) -> None:
+    """Write a table, atomically.
+
+    Whole-number quantities are written as such, others with as many digits as tell them apart
+    from every other float; NaN is an empty cell.
+
+    Args:
+        path: the file.
+        columns: names of the value columns.
+        values: float (n, len(columns)).
+        texts: name and cells (n) of a first column of text.
+
+    Raises:
+        InputError: the disk is full; the old file is unchanged.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(([texts[0]] if texts else []) + list(columns))
+    for i, row in enumerate(np.asarray(values, dtype=float).tolist()):
+        cells = [_cell(name, value) for name, value in zip(columns, row, strict=True)]
+        writer.writerow(([texts[1][i]] if texts else []) + cells)
+    write_text_atomic(path, file.getvalue())
+
+
+def _cell(name: str, value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return str(int(value)) if quantity(name).count and value.is_integer() else repr(value)
+
+
+def read_table(
+    path: Path | str, *, text: str | None = None, required: Sequence[str] = ()
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Read a table; columns may stand in any order.
+
+    Args:
+        path: the file.
+        text: name of the one column that is text; None: all are numbers.
+        required: names of number columns that must be there.
+
+    Returns:
+        Cells of the text column (empty without one), names of the number columns in the file's
+        order, and their values, float (n, number of columns); an empty cell is NaN.
+
+    Raises:
+        InputError: the file is missing, a column is, or a cell is no number; names line and column.
+    """
+    path = Path(path)
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; check the path") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {path} as a table ({error}); give a CSV file") from error
+    header = rows[0] if rows else []
+    for name in ([text] if text else []) + list(required):
+        if name not in header:
+            raise InputError(
+                f"{path} has no column '{name}' (it has {', '.join(header) or 'none'}); restore "
+                "the file, or resume its run to write it again"
+            )
+    names = [name for name in header if name != text]
+    texts: list[str] = []
+    values = np.empty((len(rows) - 1, len(names)))
+    for i, row in enumerate(rows[1:]):
+        if len(row) != len(header):
+            raise InputError(
+                f"line {i + 2} of {path} has {len(row)} cells, not {len(header)}; correct it"
+            )
+        cells = dict(zip(header, row, strict=True))
+        if text:
+            texts.append(cells[text])
+        for j, name in enumerate(names):
+            try:
+                values[i, j] = float(cells[name]) if cells[name] else np.nan
+            except ValueError as error:
+                raise InputError(
+                    f"line {i + 2} of {path}: {name} is '{cells[name]}', no number; correct it"
+                ) from error
+    return texts, names, values

@@ -1,0 +1,37 @@
+"""One run on disk: folder, journal, lock, stages, progress, status. Knows no particular stage."""
+
+from evonas.runs.driver import GenerationReport, Outcome, drive
+from evonas.runs.folder import RunFolder
+from evonas.runs.interrupt import Interrupt
+from evonas.runs.journal import Journal, read_lines
+from evonas.runs.lock import is_locked, locked
+from evonas.runs.progress import Progress, Step, open_progress
+from evonas.runs.records import Result, Search, distinct_results, read_searches
+from evonas.runs.stage import Context, Stage, StagesOutcome, run_stages
+from evonas.runs.status import RunStatus, StageStatus, read_status
+
+__all__ = [
+    "Context",
+    "GenerationReport",
+    "Interrupt",
+    "Journal",
+    "Outcome",
+    "Progress",
+    "Result",
+    "RunFolder",
+    "RunStatus",
+    "Search",
+    "Stage",
+    "StageStatus",
+    "StagesOutcome",
+    "Step",
+    "distinct_results",
+    "drive",
+    "is_locked",
+    "locked",
+    "open_progress",
+    "read_lines",
+    "read_searches",
+    "read_status",
+    "run_stages",
+]

@@ -1,0 +1,338 @@
+"""Drive a pymoo algorithm with its journal: ask, write, evaluate, write, tell; resume by replay.
+
+pymoo's algorithms are deterministic given seed and objective values, so the journal is the
+checkpoint: a resumed search asks again, is checked to ask for the same genomes with the same
+generator state, and is told the recorded values. No algorithm object is ever stored.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from moocore import is_nondominated
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.individual import Individual
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
+
+from evonas.errors import InputError
+from evonas.runs.genomes import (
+    generator_state,
+    network_texts,
+    objective_names,
+    to_record,
+)
+from evonas.runs.journal import Journal
+from evonas.runs.memory import RememberingProblem, hand_over
+from evonas.runs.records import Generation, Result, Search, distinct_results, read_searches
+from evonas.runs.restart import begin_with
+
+IDLE_GENERATIONS = 50
+"""A search that finds nothing new to evaluate for so many generations in a row is at its end."""
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """What is known after a generation.
+
+    Attributes:
+        number: from 1, in this search.
+        evaluations: so far, as the algorithm's evaluator counts.
+        budget: evaluations that the search may spend.
+        hypervolume: of everything feasible so far; None where the problem has none.
+        seconds: spent searching so far, in all processes that drove this search.
+        replayed: whether its values came from the journal.
+    """
+
+    number: int
+    evaluations: int
+    budget: int
+    hypervolume: float | None
+    seconds: float
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended.
+
+    Attributes:
+        evaluations: networks evaluated, as the algorithm's evaluator counts.
+        generations: finished ones of the last search.
+        stopped: whether `stop` ended it before its budget was spent.
+        results: every network evaluated, once each, in order.
+        algorithm: the pymoo algorithm as it stands; `.result()` gives pymoo's own result.
+    """
+
+    evaluations: int
+    generations: int
+    stopped: bool
+    results: tuple[Result, ...]
+    algorithm: Algorithm
+
+
+def drive(
+    problem: Problem,
+    algorithm: Algorithm,
+    *,
+    evaluations: int,
+    seed: int,
+    journal: Journal,
+    stop: Callable[[], bool] | None = None,
+    on_generation: Callable[[GenerationReport], None] | None = None,
+    batch: int | None = None,
+    restart: bool = False,
+) -> Outcome:
+    """Search, or go on searching, until the budget is spent.
+
+    A journal that holds a search is replayed first; with a larger budget than the recorded one the
+    search goes on exactly as one that had it from the start. The generation in which the budget
+    runs out is finished (pymoo's semantics).
+
+    Args:
+        problem: a pymoo problem. If it has `remember(X, F)`, recorded values are handed to that,
+            and it is expected to evaluate no network twice; any other is wrapped in a
+            `RememberingProblem`.
+        algorithm: any pymoo algorithm that asks and tells; a copy is driven.
+        evaluations: the budget, as the algorithm's evaluator counts.
+        seed: for the algorithm; a restarted search takes the following seeds.
+        journal: open for appending.
+        stop: asked before every generation and batch; True ends the search there.
+        on_generation: called after every generation, replayed ones included.
+        batch: networks evaluated between two writes to the journal; None: a generation at once.
+            For problems in which one evaluation takes minutes.
+        restart: begin a new search that knows all results so far.
+
+    Raises:
+        InputError: the recorded search had other settings or cannot be replayed; a value is not
+            finite; the disk is full.
+    """
+    if evaluations < 1 or (batch is not None and batch < 1):
+        raise InputError("evaluations and batch must be at least 1; give larger numbers")
+    searches = read_searches(journal.lines, journal.path)
+    search = _open_search(searches, journal, problem, evaluations, seed, restart)
+    if not hasattr(problem, "remember"):
+        problem = RememberingProblem(problem)
+    algorithm = copy.deepcopy(algorithm)
+    algorithm.setup(problem, termination=("n_eval", evaluations), seed=search.seed)
+    if search.restart:
+        begin_with(algorithm, problem, distinct_results(searches[: searches.index(search)]))
+    loop = _Loop(problem, algorithm, journal, search, batch or 2**62, stop or (lambda: False))
+    loop.see(distinct_results(searches[: searches.index(search)]))
+    stopped = loop.run(on_generation or (lambda report: None))
+    return Outcome(
+        evaluations=algorithm.evaluator.n_eval,
+        generations=loop.finished,
+        stopped=stopped,
+        results=tuple(distinct_results(read_searches(journal.lines, journal.path))),
+        algorithm=algorithm,
+    )
+
+
+def _open_search(
+    searches: list[Search],
+    journal: Journal,
+    problem: Problem,
+    evaluations: int,
+    seed: int,
+    restart: bool,
+) -> Search:
+    """The search to drive, begun or extended in the journal; checks that it is the same one."""
+    names = objective_names(problem)
+    if searches and searches[0].objectives != names:
+        raise InputError(
+            f"{journal.path} is of a search for {', '.join(searches[0].objectives)}, not "
+            f"{', '.join(names)}; start a new run for other objectives"
+        )
+    if not searches or restart:
+        search = Search(seed + len(searches), evaluations, names, restart=bool(searches))
+        line = {"kind": "restart" if searches else "search", "seed": search.seed}
+        journal.append([line | {"evaluations": evaluations, "objectives": list(names)}])
+        searches.append(search)
+        return search
+    search = searches[-1]
+    if search.seed != seed + len(searches) - 1:
+        raise InputError(
+            f"{journal.path} was searched with seed {search.seed - len(searches) + 1}, not {seed}; "
+            "resume with that seed, or start a new run"
+        )
+    if evaluations < search.evaluations:
+        raise InputError(
+            f"the run has a budget of {search.evaluations} evaluations; resume with that many "
+            f"or more, not {evaluations}"
+        )
+    if evaluations > search.evaluations:
+        journal.append([{"kind": "budget", "evaluations": evaluations}])
+        search.evaluations = evaluations
+    return search
+
+
+class _Loop:
+    """The state of one drive: where the replay is, the front so far, the clock."""
+
+    def __init__(
+        self,
+        problem: Any,
+        algorithm: Algorithm,
+        journal: Journal,
+        search: Search,
+        batch: int,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.problem, self.algorithm, self.journal = problem, algorithm, journal
+        self.search, self.batch, self.stop = search, batch, stop
+        self.finished = 0
+        self.front = np.empty((0, len(search.objectives)))
+        self.seconds = 0.0
+        self.mark = time.perf_counter()
+
+    def run(self, on_generation: Callable[[GenerationReport], None]) -> bool:
+        """All generations; whether `stop` ended it early."""
+        algorithm, budget = self.algorithm, self.search.evaluations
+        # A restarted search may know enough already; pymoo looks only after an iteration.
+        idle = 0 if algorithm.evaluator.n_eval < budget else IDLE_GENERATIONS
+        while algorithm.has_next() and idle < IDLE_GENERATIONS:
+            if self.stop():
+                return True
+            before = algorithm.evaluator.n_eval
+            infills = algorithm.ask()
+            if infills is None or not np.size(infills):
+                # The algorithm found no offspring; telling it so ends pymoo's genetic algorithms.
+                algorithm.tell()
+                idle += 1
+                continue
+            members = Population.create(infills) if isinstance(infills, Individual) else infills
+            report = self._generation(members)
+            if report is None:
+                return True
+            algorithm.tell(infills=infills)
+            idle = 0 if algorithm.evaluator.n_eval > before else idle + 1
+            on_generation(report)
+        if self.finished < len(self.search.generations):
+            raise self._diverged(self.finished + 1, "the search ends sooner")
+        if not self.search.finished:
+            self.journal.append([{"kind": "end", "evaluations": budget}])
+        return False
+
+    def see(self, results: list[Result]) -> None:
+        """Take feasible results into the front so far."""
+        F = np.array([r.objectives for r in results if r.feasible], dtype=float)
+        if len(F):
+            F = np.unique(np.vstack([self.front, F]), axis=0)
+            self.front = F[is_nondominated(F)]
+
+    def _generation(self, members: Population) -> GenerationReport | None:
+        """Evaluate what was asked for, served from the journal as far as it goes."""
+        number = self.finished + 1
+        recorded = self._ask(number, members)
+        results = list(recorded.results)
+        X = members.get("X")
+        if results:
+            hand_over(self.problem, X[: len(results)], results)
+        while len(results) < len(members):
+            if results and self.stop():
+                return None
+            results += self._evaluate(number, X[len(results) :][: self.batch])
+        # All values are in the problem's memory by now. One call for the whole generation, so that
+        # an evaluator counts, and ends a search, the same way however the generation was broken up.
+        self.algorithm.evaluator.eval(self.problem, members, algorithm=self.algorithm)
+        if members.get("F").tolist() != [list(result.objectives) for result in results]:
+            raise self._diverged(number, "the problem gives other values")
+        self.see(results)
+        replayed = recorded.evaluations is not None
+        count = self.algorithm.evaluator.n_eval
+        if replayed:
+            if recorded.evaluations != count:
+                raise self._diverged(
+                    number,
+                    f"evaluations are counted otherwise ({count}, not {recorded.evaluations})",
+                )
+            hypervolume, self.seconds = recorded.hypervolume, float(recorded.seconds or 0.0)
+            self.mark = time.perf_counter()
+        else:
+            hypervolume = self._hypervolume()
+            now = time.perf_counter()
+            self.seconds, self.mark = self.seconds + now - self.mark, now
+            self.journal.append(
+                [
+                    {
+                        "kind": "generation",
+                        "generation": number,
+                        "evaluations": count,
+                        "hypervolume": hypervolume,
+                        "seconds": self.seconds,
+                    }
+                ]
+            )
+        self.finished = number
+        return GenerationReport(
+            number, count, self.search.evaluations, hypervolume, self.seconds, replayed
+        )
+
+    def _ask(self, number: int, members: Population) -> Generation:
+        """The recorded ask, checked against this one; or this one, recorded."""
+        genomes = to_record(self.problem, members.get("X"))
+        state = generator_state(self.algorithm.random_state)
+        if number <= len(self.search.generations):
+            recorded = self.search.generations[number - 1]
+            if recorded.genomes != genomes:
+                raise self._diverged(number, "the algorithm asks for other networks")
+            if recorded.random_state != state:
+                raise self._diverged(number, "the random generator is in another state")
+            return recorded
+        self.journal.append(
+            [{"kind": "ask", "generation": number, "genomes": genomes, "random_state": state}]
+        )
+        new = Generation(number, genomes, state)
+        self.search.generations.append(new)
+        return new
+
+    def _evaluate(self, number: int, X: np.ndarray) -> list[Result]:
+        """Evaluate a batch, which leaves its values in the problem's memory, and write them."""
+        start = time.perf_counter()
+        members = Evaluator().eval(self.problem, Population.new(X=X))
+        seconds = (time.perf_counter() - start) / len(X)
+        names = self.search.objectives
+        results = [
+            Result(
+                number,
+                tuple(genome),
+                tuple(np.asarray(member.F, dtype=float).tolist()),
+                bool(np.all(member.FEAS)),
+                round(seconds, 6),
+                network,
+                tuple(np.asarray(member.G, dtype=float).tolist()),
+                tuple(np.asarray(member.H, dtype=float).tolist()),
+            )
+            for member, genome, network in zip(
+                members, to_record(self.problem, X), network_texts(self.problem, X), strict=True
+            )
+        ]
+        for result in results:
+            if not np.isfinite(result.objectives + result.constraints + result.equalities).all():
+                values = ", ".join(
+                    f"{n} {v}" for n, v in zip(names, result.objectives, strict=True)
+                )
+                raise InputError(
+                    f"network {result.key} of generation {number} has a value that is no number "
+                    f"({values}); find out why it cannot be evaluated, then go on with --resume"
+                )
+        self.journal.append([result.to_line(names) for result in results])
+        return results
+
+    def _hypervolume(self) -> float | None:
+        measure = getattr(self.problem, "hypervolume", None)
+        if measure is None:
+            return None
+        return float(measure(self.front)) if len(self.front) else 0.0
+
+    def _diverged(self, number: int, what: str) -> InputError:
+        return InputError(
+            f"generation {number} in {self.journal.path} cannot be replayed: {what} than when it "
+            "was written (other settings, or another version of pymoo or numpy); keep its results "
+            f"and search anew with --resume {self.journal.path.parent} --restart-search"
+        )

@@ -1,0 +1,206 @@
+"""What the lines of a journal mean.
+
+Kinds of line, in the order in which they come:
+
+- `search`: a search begins; its `seed`, `evaluations` (the budget) and `objectives` (names).
+- `ask`: before evaluation; `generation` (from 1), `genomes` in order, and `random_state`, the
+  state of the algorithm's numpy generator after it asked.
+- `result`: `generation`, `genome`, `network` (canonical, in the space's notation, if it has one),
+  `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
+  `feasible`, `seconds` (its share of the batch).
+- `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
+  `hypervolume` of everything so far (null where the problem has none).
+- `end`: the search spent `evaluations`, its budget, or found nothing new to ask for.
+- `budget`: a run goes on with more `evaluations`.
+- `restart`: a new search begins that knows all results so far; fields as in `search`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evonas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluated genome.
+
+    Attributes:
+        generation: the generation that asked for it, from 1.
+        genome: choice per gene, in the numbering of the base space.
+        objectives: values in the order of the search's objective names; all minimised.
+        feasible: whether it meets every constraint.
+        seconds: its share of the time of its batch.
+        network: the canonical network in the space's notation; None for a problem without space.
+        constraints: pymoo's G, met where <= 0.
+        equalities: pymoo's H.
+    """
+
+    generation: int
+    genome: tuple[float, ...]
+    objectives: tuple[float, ...]
+    feasible: bool
+    seconds: float
+    network: str | None = None
+    constraints: tuple[float, ...] = ()
+    equalities: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Equal for results of one network: its canonical text, else its genome."""
+        return self.network or "genome:" + "-".join(str(gene) for gene in self.genome)
+
+    def to_line(self, names: Sequence[str]) -> dict[str, Any]:
+        """The journal's line, with objectives under their names."""
+        line: dict[str, Any] = {
+            "kind": "result",
+            "generation": self.generation,
+            "genome": list(self.genome),
+        }
+        if self.network is not None:
+            line["network"] = self.network
+        line["objectives"] = dict(zip(names, self.objectives, strict=True))
+        if self.constraints:
+            line["constraints"] = list(self.constraints)
+        if self.equalities:
+            line["equalities"] = list(self.equalities)
+        return line | {"feasible": self.feasible, "seconds": self.seconds}
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any], names: Sequence[str]) -> "Result":
+        """The inverse of `to_line`; a KeyError names a field that is missing."""
+        return cls(
+            generation=int(line["generation"]),
+            genome=tuple(line["genome"]),
+            objectives=tuple(float(line["objectives"][name]) for name in names),
+            feasible=bool(line["feasible"]),
+            seconds=float(line["seconds"]),
+            network=line.get("network"),
+            constraints=tuple(line.get("constraints", ())),
+            equalities=tuple(line.get("equalities", ())),
+        )
+
+
+@dataclass
+class Generation:
+    """One ask and what came of it; `evaluations` is None until all results are there."""
+
+    number: int
+    genomes: list[list[float]]
+    random_state: dict[str, Any]
+    results: list[Result] = field(default_factory=list)
+    evaluations: int | None = None
+    hypervolume: float | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class Search:
+    """A search as recorded: from a `search` or `restart` line to the next `restart`.
+
+    Attributes:
+        seed: the seed given to the algorithm.
+        evaluations: the budget, the latest one where it was extended.
+        objectives: names, in order.
+        restart: whether it began with the results of the searches before.
+        generations: in order, from 1; the last may be incomplete.
+        ended: the budget at which it ended; None while it has not.
+    """
+
+    seed: int
+    evaluations: int
+    objectives: tuple[str, ...]
+    restart: bool = False
+    generations: list[Generation] = field(default_factory=list)
+    ended: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the present budget is spent, or nothing new was found to ask for."""
+        return self.ended is not None and self.ended >= self.evaluations
+
+
+def read_searches(lines: Iterable[Mapping[str, Any]], path: Path | str) -> list[Search]:
+    """The searches recorded in a journal; more than one after `--restart-search`.
+
+    Args:
+        lines: as `evonas.runs.journal.read_lines` gives them.
+        path: the file, for error messages.
+
+    Raises:
+        InputError: a line makes no sense where it stands; names its number.
+    """
+    searches: list[Search] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            _take(searches, line)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+            raise InputError(
+                f"line {number} of {path} does not fit there ({error}); restore the file from a "
+                "copy, or delete that line and all below it to search on from there"
+            ) from error
+    return searches
+
+
+def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
+    kind = line["kind"]
+    if kind in ("search", "restart"):
+        if (kind == "restart") != bool(searches):
+            raise ValueError(f"a {kind} line")
+        objectives = tuple(line["objectives"])
+        if searches and objectives != searches[0].objectives:
+            raise ValueError("other objectives than before")
+        searches.append(
+            Search(int(line["seed"]), int(line["evaluations"]), objectives, kind == "restart")
+        )
+        return
+    if not searches:
+        raise ValueError(f"a {kind} line before any search line")
+    search = searches[-1]
+    if kind in ("budget", "end"):
+        if kind == "budget":
+            search.evaluations = int(line["evaluations"])
+        else:
+            search.ended = int(line["evaluations"])
+    elif kind == "ask":
+        if search.generations and search.generations[-1].evaluations is None:
+            raise ValueError("an ask before the results of the one before")
+        if int(line["generation"]) != len(search.generations) + 1:
+            raise ValueError(f"generation {line['generation']} out of order")
+        search.generations.append(
+            Generation(
+                int(line["generation"]),
+                [list(g) for g in line["genomes"]],
+                dict(line["random_state"]),
+            )
+        )
+    elif kind in ("result", "generation"):
+        generation = search.generations[-1]
+        if int(line["generation"]) != generation.number or generation.evaluations is not None:
+            raise ValueError(f"a {kind} line of generation {line['generation']} out of order")
+        count = len(generation.results)
+        if kind == "result":
+            result = Result.from_line(line, search.objectives)
+            if list(result.genome) != generation.genomes[count]:
+                raise ValueError("a result of a genome that was not asked for next")
+            generation.results.append(result)
+        elif count != len(generation.genomes):
+            raise ValueError(f"{count} results for {len(generation.genomes)} genomes")
+        else:
+            generation.evaluations = int(line["evaluations"])
+            generation.hypervolume = line["hypervolume"]
+            generation.seconds = float(line["seconds"])
+    else:
+        raise ValueError(f"unknown kind '{kind}', perhaps of a newer evonas")
+
+
+def distinct_results(searches: Iterable[Search]) -> list[Result]:
+    """Every network's first result, in the order of evaluation."""
+    found: dict[str, Result] = {}
+    for search in searches:
+        for generation in search.generations:
+            for result in generation.results:
+                found.setdefault(result.key, result)
+    return list(found.values())

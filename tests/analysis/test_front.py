@@ -1,0 +1,187 @@
+"""A front: what is on it, in which order, and that files hold it exactly."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evonas.analysis import Front
+from evonas.errors import InputError
+from evonas.runs import Journal, Result, RunFolder
+
+NETWORKS = ["toy:3", "toy:0", "toy:2", "toy:1", "toy:1b", "toy:9"]
+VALUES = [
+    [5.0, 900.0, 70.0],
+    [40.0, 100.0, 20.0],
+    [10.25, 300.0, 30.0],
+    [20.0, 200.0, 25.0],
+    [20.0, 200.0, 26.0],
+    [20.0, 300.0, 90.0],
+]
+COLUMNS = ["error", "params", "macs"]
+
+
+@pytest.fixture
+def front():
+    return Front.from_arrays(
+        NETWORKS, VALUES, columns=COLUMNS, objectives=["error", "params"], name="toy"
+    )
+
+
+def test_non_dominated_sorted_by_cost_and_equals_kept(front):
+    assert front.networks == ("toy:0", "toy:1", "toy:1b", "toy:2", "toy:3")
+    assert front.F.tolist() == [[40, 100], [20, 200], [20, 200], [10.25, 300], [5, 900]]
+    assert front.column("macs").tolist() == [20, 25, 26, 30, 70]
+    assert len(front) == 5
+    with pytest.raises(InputError, match="no column 'flops'"):
+        front.column("flops")
+    with pytest.raises(ValueError):
+        front.values[0] = 0
+
+
+def test_three_objectives_and_a_network_given_twice():
+    front = Front.from_arrays([*NETWORKS, "toy:0"], [*VALUES, [0, 0, 0]], columns=COLUMNS)
+    assert front.networks == ("toy:0", "toy:1", "toy:2", "toy:3")
+    assert front.objectives == ("error", "params", "macs")
+
+
+def test_the_order_does_not_depend_on_the_order_given(front, random_state):
+    for _ in range(5):
+        order = random_state.permutation(len(NETWORKS))
+        again = Front.from_arrays(
+            [NETWORKS[i] for i in order],
+            np.array(VALUES)[order],
+            columns=COLUMNS,
+            objectives=["error", "params"],
+        )
+        assert again.networks == front.networks and np.array_equal(again.values, front.values)
+
+
+def test_the_file_is_exact_and_the_same_byte_for_byte(tmp_path, front, random_state):
+    front.write(tmp_path / "front.csv")
+    assert (tmp_path / "front.csv").read_text() == (
+        "network,error,params,macs\n"
+        "toy:0,40.0,100,20\n"
+        "toy:1,20.0,200,25\n"
+        "toy:1b,20.0,200,26\n"
+        "toy:2,10.25,300,30\n"
+        "toy:3,5.0,900,70\n"
+    )
+    n = 300
+    values = np.column_stack([random_state.random(n) * 100, random_state.integers(1, 2**53, n)])
+    big = Front(tuple(f"toy:{i}" for i in range(n)), ("error", "params"), values, ("error",))
+    big.write(tmp_path / "a.csv")
+    back = Front.load(tmp_path / "a.csv")
+    assert back.networks == big.networks and np.array_equal(back.values, big.values)
+    back.write(tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    # pandas 2 reads floats to the last bit but one unless told otherwise.
+    frame = pd.read_csv(tmp_path / "a.csv")
+    np.testing.assert_allclose(frame[["error", "params"]].to_numpy(), values, rtol=1e-15)
+
+
+def test_the_frame(front):
+    frame = front.to_frame()
+    assert list(frame.columns) == ["network", "error", "params", "macs"]
+    assert frame["params"].dtype == np.int64 and frame["error"].dtype == np.float64
+    assert frame["network"].tolist() == list(front.networks)
+    assert front.take([]).to_frame().shape == (0, 4)
+
+
+def test_the_knee(front):
+    # Scaled to 0..1 the sums are 1, 3/7 + 1/8, the same, 0.15 + 1/4, 1.
+    knee = front.knee()
+    assert knee.network == "toy:2" and knee.index == 3
+    assert knee.values == {"error": 10.25, "params": 300.0, "macs": 30.0}
+    assert str(knee) == "toy:2 (10.25 % error, 300 parameters, 30 MACs)"
+    assert front.take([4]).knee().network == "toy:3"
+    assert front.take([1, 2]).knee().network == "toy:1"
+    with pytest.raises(InputError, match="empty front"):
+        front.take([]).knee()
+
+
+def test_what_does_not_fit_together():
+    with pytest.raises(InputError, match="2 networks and 1 rows"):
+        Front(("a", "b"), ("error",), np.ones((1, 1)), ("error",))
+    with pytest.raises(InputError, match="'loss' is no column"):
+        Front(("a",), ("error",), np.ones((1, 1)), ("loss",))
+    with pytest.raises(InputError, match="network b has an objective that is no finite number"):
+        Front(("a", "b"), ("error",), np.array([[1.0], [np.nan]]), ("error",))
+
+
+def result(genome, error, params, feasible=True):
+    network = "toy:" + "".join(map(str, sorted(genome)))
+    return Result(1, genome, (error, params), feasible, 0.1, network)
+
+
+RESULTS = [
+    result((0, 1), 30.0, 100.0),
+    result((1, 0), 30.0, 100.0),
+    result((1, 1), 20.0, 200.0),
+    result((2, 2), 1.0, 300.0, feasible=False),
+    result((0, 2), 25.0, 300.0),
+]
+
+
+def test_of_results_the_feasible_ones_once_each():
+    front = Front.from_results(RESULTS, ["error", "params"], name="toy")
+    assert front.networks == ("toy:01", "toy:11")
+    none = Front.from_results(RESULTS[3:4], ["error", "params"])
+    assert len(none) == 0 and none.columns == ("error", "params")
+
+
+def test_further_costs_come_from_the_problem():
+    class Problem:
+        costs = {"params": None, "macs": lambda X: X @ np.array([10, 1])}
+
+        def canonical(self, X):
+            return np.sort(X, axis=1)
+
+    front = Front.from_results(RESULTS[1:], ["error", "params"], problem=Problem())
+    assert front.columns == ("error", "params", "macs")
+    assert front.objectives == ("error", "params")
+    assert front.column("macs").tolist() == [1, 11]
+    none = Front.from_results([], ["error", "params"], problem=Problem())
+    assert none.columns == ("error", "params", "macs")
+
+
+def test_loading_a_run(tmp_path, front):
+    folder = RunFolder.create(tmp_path, "toy-macs")
+    folder.config.write_text("{}")
+    with pytest.raises(InputError, match="no front.csv yet"):
+        Front.load(folder.path)
+    front.write(folder.front)
+    assert Front.load(folder.path).objectives == ("error", "params")
+    with Journal(folder.journal) as journal:
+        objectives = ["error", "macs"]
+        journal.append([{"kind": "search", "seed": 1, "evaluations": 9, "objectives": objectives}])
+    for path in (folder.path, folder.front, str(folder.path)):
+        loaded = Front.load(path)
+        assert loaded.objectives == ("error", "macs") and loaded.name == folder.name
+    assert Front.load(folder.path, objectives=["macs", "params"]).objectives == ("macs", "params")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network,error\ntoy:1,1.0\n", "no column 'params'"),
+        ("error,params\n1.0,2\n", "no column 'network'"),
+        ("", "no column 'network' .it has none."),
+        ("network,error,params\ntoy:1,1.0\n", "line 2 of .* has 2 cells, not 3"),
+        ("network,error,params\ntoy:1,1.0,2\ntoy:2,x,2\n", "line 3 of .*: error is 'x'"),
+        ("network,error,params\ntoy:1,,2\n", "toy:1 has an objective that is no finite number"),
+    ],
+)
+def test_a_table_broken_by_hand(tmp_path, text, message):
+    (tmp_path / "front.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        Front.load(tmp_path / "front.csv", objectives=["error", "params"])
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        Front.load(tmp_path / "front.csv")
+    with pytest.raises(InputError, match="there is no run folder"):
+        Front.load(tmp_path / "run")
+    (tmp_path / "front.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="cannot read"):
+        Front.load(tmp_path / "front.csv")
