@@ -1,0 +1,63 @@
+"""Checkpoints as safetensors: weights, momentum and generator states in one file.
+
+One file, written to a temporary name and renamed, so that a killed process or a full disk leaves
+the last good checkpoint whole. Nothing in it can execute code.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from evonas.atomic import cannot_write, write_bytes_atomic
+from evonas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors and plain values.
+
+    Attributes:
+        tensors: name -> tensor, on the CPU.
+        values: anything that JSON can hold.
+    """
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, atomically.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written; an older file is kept.
+        """
+        path = Path(path)
+        tensors = {k: v.detach().contiguous().cpu() for k, v in self.tensors.items()}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        write_bytes_atomic(path, save(tensors, metadata={"evonas": json.dumps(self.values)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Checkpoint":
+        """Read a file written by `save`.
+
+        Raises:
+            InputError: the file is missing, torn, or none of evonas's.
+        """
+        try:
+            with safe_open(str(path), framework="pt", device="cpu") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                values = json.loads((file.metadata() or {})["evonas"])
+        except FileNotFoundError:
+            raise InputError(f"there is no checkpoint {path}; train first") from None
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            raise InputError(
+                f"{path} is no whole checkpoint of evonas ({error}); delete it to train again"
+            ) from None
+        return cls(tensors, values)

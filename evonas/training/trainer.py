@@ -1,0 +1,257 @@
+"""The training loop."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evonas.config import TrainingConfig
+from evonas.errors import InputError
+from evonas.training.checkpoint import Checkpoint
+from evonas.training.schedule import warmup_cosine
+
+# On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
+_LOOK_EVERY = 50
+
+
+class TrainingDiverged(InputError):
+    """The loss is no longer a number."""
+
+
+class Batches(Protocol):
+    """What the trainer needs of training data."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def batches(
+        self, batch_size: int, generator: torch.Generator, *, channels_last: bool
+    ) -> Iterable[tuple[Tensor, Tensor]]:
+        """One epoch of shuffled, augmented (images, labels)."""
+        ...
+
+
+Passes = Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
+
+
+def one_pass(random_state: np.random.Generator) -> list[tuple[Any, ...]]:
+    """A step of a stand-alone network: one forward with nothing but the images."""
+    return [()]
+
+
+class Trainer:
+    """Trains a network with SGD, Nesterov momentum, warm-up, cosine, smoothing and clipping.
+
+    The state after an epoch, written to one checkpoint, is everything: weights, momentum, step,
+    and both generators. On a CPU a resumed training equals an unbroken one bit for bit.
+
+    Args:
+        network: trained in place; called as ``network(images, *arguments)``.
+        data: training images on the network's device.
+        config: all numbers resolved (no ``None``).
+        seed: seed of the order of images, their augmentation, and the passes.
+        passes: the forwards of one step, as argument tuples; their gradients are added. The
+            passes of a supernet are the genomes of its sampling strategy.
+        checkpoint: file that holds the state after each epoch; read at once if it exists.
+
+    Raises:
+        InputError: a number is missing, the data holds less than one batch, or the checkpoint
+            belongs to another network or other settings.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Batches,
+        config: TrainingConfig,
+        *,
+        seed: int = 0,
+        passes: Passes = one_pass,
+        checkpoint: str | Path | None = None,
+    ) -> None:
+        """Set the loop up and read the checkpoint where there is one."""
+        for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
+            if getattr(config, name) is None:
+                raise InputError(f"training.{name} is not set; give it a number")
+        assert config.batch_size and config.lr and config.weight_decay is not None
+        if len(data) < config.batch_size:
+            raise InputError(
+                f"{len(data)} training images are less than one batch of {config.batch_size}; "
+                "give more images or a smaller --training.batch-size"
+            )
+        self.network, self.data, self.config, self.passes = network, data, config, passes
+        self.parameters = list(network.parameters())
+        self.device = self.parameters[0].device
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.random_state = np.random.default_rng(seed)
+        self.step = 0
+        self.optimizer = torch.optim.SGD(
+            self.parameters,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.momentum > 0,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        if config.momentum:
+            # The fused step wants all buffers or none, but a path's first gradient may come late.
+            for parameter in self.parameters:
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        self.checkpoint = Path(checkpoint) if checkpoint else None
+        if self.checkpoint and self.checkpoint.exists():
+            self._restore(Checkpoint.load(self.checkpoint))
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        assert self.config.steps
+        return self.config.steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the data; the last, shorter batch is left out."""
+        assert self.config.batch_size
+        return len(self.data) // self.config.batch_size
+
+    def train(
+        self,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        on_step: Callable[[int, float], None] | None = None,
+    ) -> bool:
+        """Train from where the state stands to the last step.
+
+        Args:
+            stop: asked after each step; True ends the training after this batch. What was done
+                since the last checkpoint is then done again by the next call.
+            on_step: called with the number of steps done since its last call and the latest loss
+                seen (each step on a CPU, every 50 on an accelerator).
+
+        Returns:
+            True where the last step was reached.
+
+        Raises:
+            TrainingDiverged: the loss is not a number; no checkpoint holds that state.
+        """
+        self.network.train()
+        look_every = 1 if self.device.type == "cpu" else _LOOK_EVERY
+        losses: list[Tensor] = []
+        while self.step < self.steps:
+            for images, labels in self.epoch():
+                losses.append(self.train_step(images, labels))
+                if len(losses) >= look_every or self.step == self.steps:
+                    self._look(losses, on_step)
+                if stop():
+                    return self.step == self.steps
+                if self.step == self.steps:
+                    break
+            self._look(losses, on_step)
+            if self.checkpoint:
+                self.state().save(self.checkpoint)
+        return True
+
+    def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One optimiser step.
+
+        Args:
+            images: float (n, channels, height, width).
+            labels: int64 (n,).
+
+        Returns:
+            The mean loss of its passes in nats, left on the device.
+        """
+        config = self.config
+        self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        arguments = list(self.passes(self.random_state))
+        total = torch.zeros((), device=self.device)
+        for more in arguments:
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+                logits = self.network(images, *more)
+            loss = F.cross_entropy(
+                logits.float(), labels, label_smoothing=config.label_smoothing or 0.0
+            )
+            loss.backward()
+            total += loss.detach()
+        if config.clip_norm:
+            # Most weights of a supernet take no part in a step; only those that do have gradients.
+            moved = [p for p in self.parameters if p.grad is not None]
+            nn.utils.clip_grad_norm_(moved, config.clip_norm, foreach=True)
+        self.optimizer.step()
+        self.step += 1
+        return total / len(arguments)
+
+    def state(self) -> Checkpoint:
+        """Everything that the rest of the training depends on."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            if self.config.momentum:
+                tensors[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"]
+        tensors["generator"] = self.generator.get_state()
+        return Checkpoint(
+            {k: v.clone() for k, v in tensors.items()},
+            {
+                "step": self.step,
+                "steps": self.steps,
+                "batch_size": self.config.batch_size,
+                "random_state": json.dumps(self.random_state.bit_generator.state),
+            },
+        )
+
+    def _restore(self, saved: Checkpoint) -> None:
+        for name, now in (("steps", self.steps), ("batch_size", self.config.batch_size)):
+            if saved.values.get(name) != now:
+                raise InputError(
+                    f"{self.checkpoint} was made with {name} = {saved.values.get(name)}, "
+                    f"not {now}; give the same settings or another run folder"
+                )
+        weights = {
+            k.removeprefix("network."): v
+            for k, v in saved.tensors.items()
+            if k.startswith("network.")
+        }
+        try:
+            self.network.load_state_dict(weights)
+        except RuntimeError:
+            raise InputError(
+                f"{self.checkpoint} belongs to another network; give the same space and width"
+            ) from None
+        for name, parameter in self.network.named_parameters():
+            if self.config.momentum:
+                buffer = self.optimizer.state[parameter]["momentum_buffer"]
+                buffer.copy_(saved.tensors[f"momentum.{name}"])
+        self.generator.set_state(saved.tensors["generator"])
+        self.random_state.bit_generator.state = json.loads(saved.values["random_state"])
+        self.step = int(saved.values["step"])
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch of (images, labels), drawn from the trainer's generator."""
+        assert self.config.batch_size
+        yield from self.data.batches(self.config.batch_size, self.generator, channels_last=True)
+
+    def _look(self, losses: list[Tensor], on_step: Callable[[int, float], None] | None) -> None:
+        if not losses:
+            return
+        seen = torch.stack(losses).tolist()
+        losses.clear()
+        bad = next((i for i, loss in enumerate(seen) if not math.isfinite(loss)), None)
+        if bad is not None:
+            at = self.step - len(seen) + bad
+            rate = self._rate(at)
+            raise TrainingDiverged(
+                f"the training loss became {seen[bad]} at step {at + 1} of {self.steps} with "
+                f"learning rate {rate:.4g}; give a smaller --training.lr (now {self.config.lr:g})"
+            )
+        if on_step:
+            on_step(len(seen), seen[-1])
+
+    def _rate(self, step: int) -> float:
+        assert self.config.lr
+        return warmup_cosine(step, self.steps, peak=self.config.lr, warmup=self.config.warmup)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evonas.config import TrainingConfig
+from evonas.data import from_tensors
+from evonas.errors import InputError
+from evonas.training import Trainer, TrainingDiverged
+
+
+def settings(**changes) -> TrainingConfig:
+    values = dict(steps=30, batch_size=16, lr=0.1, weight_decay=1e-4, label_smoothing=0.0)
+    return TrainingConfig(**{**values, **changes})
+
+
+def network() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16, 3),
+        )
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 3
+    images = rng.integers(0, 60, (200, 1, 8, 8)) + 60 * labels[:, None, None, None]
+    return from_tensors(images.astype(np.uint8), labels).train
+
+
+def weights(net: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def test_it_learns(data):
+    losses = []
+    trainer = Trainer(network(), data, settings(steps=60))
+    assert trainer.train(on_step=lambda n, loss: losses.append(loss))
+    assert len(losses) == 60 and losses[-1] < 0.5 * losses[0]
+
+
+def test_matches_torch_sgd(data):
+    """The fused step with zero buffers is plain SGD with momentum, step for step."""
+    net, other = network(), network()
+    trainer = Trainer(net, data, settings(clip_norm=0.0, warmup=0.0))
+    sgd = torch.optim.SGD(
+        other.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=False
+    )
+    images, labels = next(iter(trainer.epoch()))
+    for _ in range(3):
+        sgd.param_groups[0]["lr"] = trainer._rate(trainer.step)
+        trainer.train_step(images, labels)
+        sgd.zero_grad()
+        nn.functional.cross_entropy(other(images), labels).backward()
+        sgd.step()
+    assert torch.allclose(weights(net), weights(other), atol=1e-6)
+
+
+@pytest.mark.parametrize("stop_at", [1, 11, 23])
+def test_resumes_bit_for_bit(data, tmp_path, stop_at):
+    whole = network()
+    Trainer(whole, data, settings()).train()
+    path = tmp_path / "training.safetensors"
+    first = Trainer(network(), data, settings(), checkpoint=path)
+    assert not first.train(stop=lambda: first.step >= stop_at)
+    again = network()
+    second = Trainer(again, data, settings(), checkpoint=path)
+    assert second.step == stop_at // second.steps_per_epoch * second.steps_per_epoch
+    assert second.train()
+    assert torch.equal(weights(whole), weights(again))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_global_generators_are_left_alone(data):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    Trainer(network(), data, settings(steps=3)).train()
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_gradients_of_several_passes_add_up(data):
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(3))
+
+        def forward(self, images, factor):
+            return self.weight.expand(len(images), 3) * factor
+
+    config = settings(clip_norm=0.0, momentum=0.0, weight_decay=0.0, warmup=0.0, lr=1.0)
+    moved = []
+    for factors in ([(1.0,), (2.0,)], [(1.0,)], [(2.0,)]):
+        net = Scaled()
+        trainer = Trainer(net, data, config, passes=lambda random_state, f=factors: f)
+        images, labels = next(iter(data.batches(16, torch.Generator().manual_seed(0))))
+        trainer.train_step(images, labels)
+        moved.append(net.weight.detach().clone())
+    assert torch.allclose(moved[0], moved[1] + moved[2])
+
+
+def test_divergence_names_step_and_learning_rate_and_saves_nothing(data, tmp_path):
+    path = tmp_path / "t.safetensors"
+    trainer = Trainer(network(), data, settings(lr=1e30, clip_norm=0.0), checkpoint=path)
+    with pytest.raises(TrainingDiverged, match=r"at step \d+ of 30 with learning rate \S+e\+\d+;"):
+        trainer.train()
+    assert not path.exists()
+
+
+def test_bad_input_is_one_line(data, tmp_path):
+    with pytest.raises(InputError, match="training.lr is not set"):
+        Trainer(network(), data, TrainingConfig(steps=1, batch_size=4))
+    with pytest.raises(InputError, match="less than one batch"):
+        Trainer(network(), data, settings(batch_size=10_000))
+    path = tmp_path / "t.safetensors"
+    Trainer(network(), data, settings(), checkpoint=path).train()
+    with pytest.raises(InputError, match="made with steps = 30"):
+        Trainer(network(), data, settings(steps=31), checkpoint=path)
+    with pytest.raises(InputError, match="another network"):
+        Trainer(nn.Linear(2, 2), data, settings(), checkpoint=path)
