@@ -1,0 +1,22 @@
+"""Shared weights: the network, how its paths are sampled in training, and their evaluation."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evonas.supernet.scores import Scores as Scores
+    from evonas.supernet.supernet import Supernet as Supernet
+
+_HOMES = {
+    "Supernet": "evonas.supernet.supernet",
+    "Scores": "evonas.supernet.scores",
+}
+__all__ = ["Scores", "Supernet"]
+
+
+def __getattr__(name: str) -> Any:
+    """Reach the modules that need torch only when they are asked for."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

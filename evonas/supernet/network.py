@@ -1,0 +1,173 @@
+"""Networks that hold every choice of every gene and run one path of them."""
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from evonas.errors import InputError
+from evonas.spaces import CellSpace, ChainSpace, SearchSpace
+from evonas.spaces.networks import cell_forward
+
+
+class SharedNetwork(nn.Module):
+    """Shared weights of a space; called as ``network(images, genome)`` with a tuple of ints."""
+
+    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
+        """Weights of one path under the names that the stand-alone network gives them.
+
+        Args:
+            genome: one choice per gene, in the numbering of the base space.
+
+        Returns:
+            Name -> tensor; buffers are left out, since running statistics belong to no path.
+        """
+        raise NotImplementedError
+
+
+@singledispatch
+def shared_network(space: SearchSpace, width: float) -> SharedNetwork:
+    """The shared network of a space, its channel counts scaled by ``width``.
+
+    Raises:
+        InputError: the kind of space has no shared weights.
+    """
+    raise InputError(
+        f"the space '{space.name}' has no supernet; its networks are trained one by one"
+    )
+
+
+class SharedChain(SharedNetwork):
+    """A chain whose layers hold all their candidates."""
+
+    def __init__(self, space: ChainSpace, width: float) -> None:
+        """Build stem, candidates and head at a width."""
+        super().__init__()
+        self.stem = space.stem(width)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(space.block(gene, choice, width) for choice in range(count))
+            for gene, count in enumerate(space.n_choices)
+        )
+        self.head = space.head(width)
+
+    def forward(self, images: Tensor, genome: Sequence[int]) -> Tensor:
+        """Logits (n, classes) of one path."""
+        x = self.stem(images)
+        for layer, choice in zip(self.layers, genome, strict=True):
+            x = layer[choice](x)  # type: ignore[index]
+        return self.head(x)
+
+    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
+        """Weights of one path under their stand-alone names."""
+        state = {}
+        for name, value in self.named_parameters():
+            parts = name.split(".")
+            if parts[0] == "layers":
+                gene, choice = int(parts[1]), int(parts[2])
+                if genome[gene] != choice:
+                    continue
+                del parts[2]
+            state[".".join(parts)] = value.detach()
+        return state
+
+
+@shared_network.register
+def _(space: ChainSpace, width: float) -> SharedNetwork:
+    return SharedChain(space, width)
+
+
+class SharedCell(nn.Module):
+    """One cell whose edges hold all their operations."""
+
+    def __init__(self, space: CellSpace, stage: int, width: float) -> None:
+        """Build all operations of all edges for a stage."""
+        super().__init__()
+        self.ops = nn.ModuleList(
+            nn.ModuleList(space.block(gene, choice, stage, width) for choice in range(count))
+            for gene, count in enumerate(space.n_choices)
+        )
+
+    def forward(
+        self, x: Tensor, genome: Sequence[int], live: Sequence[tuple[int, int, int]]
+    ) -> Tensor:
+        """The output of the cell of one genome, given its live edges."""
+        return cell_forward(x, live, lambda gene: self.ops[gene][genome[gene]])  # type: ignore[index]
+
+
+class SharedCells(SharedNetwork):
+    """Stacked cells that all follow one genome."""
+
+    def __init__(self, space: CellSpace, width: float) -> None:
+        """Build stem, cells, reductions and head at a width."""
+        super().__init__()
+        self.space = space
+        self.stem = space.stem(width)
+        self.cells = nn.ModuleList(
+            SharedCell(space, stage, width) if kind == "cell" else space.reduction(stage, width)
+            for kind, stage in space.layout
+        )
+        self.head = space.head(width)
+
+    def forward(self, images: Tensor, genome: Sequence[int]) -> Tensor:
+        """Logits (n, classes) of one path; dead operations are not computed."""
+        live = self.space.live(genome)
+        x = self.stem(images)
+        for cell in self.cells:
+            x = cell(x, genome, live) if isinstance(cell, SharedCell) else cell(x)
+        return self.head(x)
+
+    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
+        """Weights of one path under their stand-alone names."""
+        state = {}
+        for name, value in self.named_parameters():
+            parts = name.split(".")
+            if parts[0] == "cells" and parts[2] == "ops":
+                gene, choice = int(parts[3]), int(parts[4])
+                if genome[gene] != choice:
+                    continue
+                del parts[4]
+            state[".".join(parts)] = value.detach()
+        return state
+
+
+@shared_network.register
+def _(space: CellSpace, width: float) -> SharedNetwork:
+    return SharedCells(space, width)
+
+
+def initialise(network: nn.Module) -> None:
+    """He initialisation of all convolutions (fan out), from torch's current generator."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def use_batch_statistics(network: nn.Module) -> None:
+    """Make every batch normalisation use the statistics of its batch, in training and after.
+
+    The running statistics of shared weights belong to no single path.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.track_running_stats = False
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                module.register_buffer(name, None)
+
+
+def estimate_statistics(network: nn.Module, batches: Sequence[Tensor]) -> None:
+    """Set the running statistics of a stand-alone network to the mean over given batches."""
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [m.momentum for m in norms]
+    for module in norms:
+        module.reset_running_stats()
+        module.momentum = None  # a plain average
+    was_training = network.training
+    network.train()
+    with torch.no_grad():
+        for images in batches:
+            network(images)
+    network.train(was_training)
+    for module, momentum in zip(norms, momenta, strict=True):
+        module.momentum = momentum

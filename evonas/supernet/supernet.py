@@ -1,0 +1,317 @@
+"""The supernet: shared weights of all networks of a space, trained once, that score any of them."""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evonas.config import TrainingConfig
+from evonas.data import ImageTensors, SearchData, from_tensors, get_data
+from evonas.errors import InputError
+from evonas.spaces import SearchSpace, get_space
+from evonas.supernet.network import (
+    estimate_statistics,
+    initialise,
+    shared_network,
+    use_batch_statistics,
+)
+from evonas.supernet.paths import PathSampling, get_paths
+from evonas.supernet.scores import Scores
+from evonas.training import Checkpoint, Trainer
+
+# Statistics of a path are those of the batch, so the batch is part of the number: fixed, and large
+# enough that they are those of the data (500 images move an error by a few tenths of a point).
+EVALUATION_BATCH = 500
+
+
+class Supernet:
+    """Weight-sharing network over a search space.
+
+    Args:
+        space: a space that has shared weights; restricted spaces use the weights of their base.
+        data: what `evonas.data.get_data` returns, the name of a data set, or a pair of
+            (images uint8 (n, channels, height, width), labels (n,)).
+        width: scales every channel count of the shared weights. Params and MACs stay the
+            space's. Copying weights out of it needs width 1.
+        seed: seed of the first weights.
+
+    Raises:
+        InputError: the space has no shared weights, or its images or classes are not the data's.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: SearchData | str | tuple[Any, Any],
+        width: float = 1.0,
+        *,
+        seed: int = 0,
+    ) -> None:
+        """Build the shared weights on the data's device."""
+        if not space.has_supernet:
+            raise InputError(
+                f"the space '{space.name}' has no supernet; its networks are trained one by one"
+            )
+        if not width > 0:
+            raise InputError(f"width is {width}; give a number above 0")
+        self.space, self.width = space, float(width)
+        self.data = _as_data(data)
+        if (self.data.input_shape, self.data.num_classes) != (space.input_shape, space.num_classes):
+            raise InputError(
+                f"the space is made for {space.num_classes} classes and images of shape "
+                f"{space.input_shape}, the data has {self.data.num_classes} and "
+                f"{self.data.input_shape}; give get_space num_classes and input_shape of the data"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = shared_network(space.base, self.width)
+            initialise(network)
+        use_batch_statistics(network)
+        self.network = _placed(network, self.device)
+        self.trained_steps = 0
+        self._validation: list[tuple[Tensor, Tensor]] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Supernet":
+        """The supernet itself: pymoo copies algorithms and problems, and weights are heavy."""
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where weights and data live."""
+        return self.data.train.device
+
+    @property
+    def trained(self) -> bool:
+        """True once weights have been trained or loaded."""
+        return self.trained_steps > 0
+
+    def train(
+        self,
+        config: TrainingConfig,
+        *,
+        seed: int = 0,
+        paths: PathSampling | None = None,
+        checkpoint: str | Path | None = None,
+        trainer: Trainer | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        on_step: Callable[[int, float], None] | None = None,
+    ) -> bool:
+        """Train the shared weights; see `Trainer` for resumption, arguments and errors.
+
+        Args:
+            config: all numbers resolved; ``config.paths`` names the sampling strategy.
+            seed: seed of paths, order of images and augmentation.
+            paths: a sampling strategy of your own: an object with ``sample(space, random_state)``.
+            checkpoint: file for the state after each epoch.
+            trainer: one made by `trainer`, instead of all of the above.
+            stop: True ends the training after the batch.
+            on_step: told steps done and loss.
+
+        Returns:
+            True where the last step was reached, False where ``stop`` ended it before.
+        """
+        trainer = trainer or self.trainer(config, seed=seed, paths=paths, checkpoint=checkpoint)
+        done = trainer.train(stop=stop, on_step=on_step)
+        self.trained_steps = trainer.step
+        return done
+
+    def trainer(
+        self,
+        config: TrainingConfig,
+        *,
+        seed: int = 0,
+        paths: PathSampling | None = None,
+        checkpoint: str | Path | None = None,
+    ) -> Trainer:
+        """The training loop over sampled paths, not yet started."""
+        strategy = paths or get_paths(config.paths)
+
+        def passes(random_state: np.random.Generator) -> Iterable[tuple[Any, ...]]:
+            genomes = self.space.lift(strategy.sample(self.space, random_state))
+            return [(tuple(genome),) for genome in genomes.tolist()]
+
+        return Trainer(
+            self.network, self.data.train, config, seed=seed, passes=passes, checkpoint=checkpoint
+        )
+
+    @torch.no_grad()
+    def evaluate(self, X: np.ndarray) -> Scores:
+        """Score genomes on the validation images.
+
+        Genomes that are equal functions share one evaluation. Normalisation uses the statistics
+        of each batch of validation images, so a score does not depend on the other genomes.
+
+        Args:
+            X: int (n, n_var).
+
+        Returns:
+            Error in percent and loss in nats, each (n,).
+
+        Raises:
+            InputError: a genome is none of the space, or a network's loss is not finite.
+        """
+        space = self.space
+        canonical = space.lift(space.canonical(space.check(X)))
+        distinct, where = np.unique(canonical, axis=0, return_inverse=True)
+        scores = np.array([self._score(tuple(g)) for g in distinct.tolist()]).reshape(-1, 2)
+        scores = scores[where.reshape(-1)]
+        return Scores(error=scores[:, 0], loss=scores[:, 1])
+
+    def _score(self, genome: tuple[int, ...]) -> tuple[float, float]:
+        wrong = loss = torch.zeros((), device=self.device)
+        images = 0
+        for batch, labels in self._batches():
+            logits = self.logits(batch, genome)
+            wrong = wrong + (logits.argmax(1) != labels).sum()
+            loss = loss + F.cross_entropy(logits, labels, reduction="sum")
+            images += len(labels)
+        error, nats = 100.0 * float(wrong) / images, float(loss) / images
+        if not np.isfinite(nats):
+            name = self.space.base.decode(np.array(genome))
+            raise InputError(
+                f"the loss of {name} is {nats}: the shared weights have diverged; train again "
+                "with a smaller --training.lr"
+            )
+        return error, nats
+
+    def logits(self, images: Tensor, genome: tuple[int, ...]) -> Tensor:
+        """Logits of one path, as written.
+
+        Args:
+            images: normalised floats (n, channels, height, width) on the device.
+            genome: one choice per gene, in the numbering of the base space.
+
+        Returns:
+            float32 (n, classes).
+        """
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            return self.network(images, genome).float()
+
+    def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
+        if self._validation is not None:
+            return self._validation
+        batches = self.data.validation.batches(EVALUATION_BATCH, channels_last=True)
+        if isinstance(self.data.validation, ImageTensors):
+            self._validation = list(batches)
+            return self._validation
+        return batches  # streamed because it does not fit
+
+    def extract(self, x: np.ndarray, *, calibration_batches: int = 10) -> nn.Module:
+        """A stand-alone network with a copy of the shared weights of one genome.
+
+        Its running statistics are estimated on batches of training images.
+
+        Args:
+            x: int (n_var,).
+            calibration_batches: batches of up to 500 training images.
+
+        Raises:
+            InputError: the width is not 1, so that the weights fit no network of the space.
+        """
+        if self.width != 1:
+            raise InputError(
+                f"the shared weights have width {self.width:g} and fit no network of the space; "
+                "train a supernet with --width 1 to take weights out of it"
+            )
+        genome = self.space.lift(self.space.check(np.asarray(x)[None]))[0]
+        network = _placed(self.space.base.build(genome), self.device)
+        _, unexpected = network.load_state_dict(
+            self.network.path_state(genome.tolist()), strict=False
+        )
+        assert not unexpected, unexpected
+        generator = torch.Generator(self.device).manual_seed(0)
+        size = min(EVALUATION_BATCH, len(self.data.train))
+        batches = self.data.train.batches(size, generator, augment=False)
+        estimate_statistics(network, [images for images, _ in islice(batches, calibration_batches)])
+        return network
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and what they belong to as safetensors.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        Checkpoint(
+            dict(self.network.state_dict()),
+            {
+                "space": self.space.base.name,
+                "num_classes": self.space.num_classes,
+                "input_shape": list(self.space.input_shape),
+                "width": self.width,
+                "steps": self.trained_steps,
+                "data": self.data.name,
+                "data_checksum": self.data.checksum,
+            },
+        ).save(path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        data: SearchData | str | tuple[Any, Any],
+        *,
+        space: SearchSpace | None = None,
+    ) -> "Supernet":
+        """Read a supernet that `save` wrote.
+
+        Args:
+            path: the file, or a run folder.
+            data: as for the constructor; it must be the data the weights were trained on.
+            space: by default the registered space of the stored name.
+
+        Raises:
+            InputError: the file is missing, torn, or belongs to other data or another space.
+        """
+        path = Path(path)
+        if path.is_dir():
+            path = path / "supernet" / "weights.safetensors"
+            if not path.exists():
+                raise InputError(
+                    f"{path.parent.parent} holds no trained supernet; name a run whose training "
+                    "has ended"
+                )
+        saved = Checkpoint.load(path)
+        values = saved.values
+        if space is None:
+            space = get_space(
+                values["space"],
+                num_classes=values["num_classes"],
+                input_shape=tuple(values["input_shape"]),
+            )
+        if values["space"] != space.base.name:
+            raise InputError(
+                f"{path} holds weights of the space '{values['space']}', not "
+                f"'{space.base.name}'; give --space {values['space']}"
+            )
+        supernet = cls(space, data, width=values["width"])
+        if values["data"] != supernet.data.name:
+            raise InputError(
+                f"{path} was trained on '{values['data']}', not '{supernet.data.name}'; "
+                "give a supernet of the same data"
+            )
+        try:
+            supernet.network.load_state_dict(saved.tensors)
+        except RuntimeError:
+            raise InputError(
+                f"{path} does not fit the space '{space.base.name}' of this version; train again"
+            ) from None
+        supernet.trained_steps = int(values["steps"])
+        return supernet
+
+
+def _placed(network: Any, device: torch.device) -> Any:
+    # Channels last is the faster layout on processors and accelerators alike.
+    return network.to(device, memory_format=torch.channels_last)
+
+
+def _as_data(data: SearchData | str | tuple[Any, Any]) -> SearchData:
+    if isinstance(data, str):
+        return get_data(data)
+    if isinstance(data, tuple):
+        return from_tensors(*data)
+    return data

@@ -1,0 +1,151 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from evonas.config import TrainingConfig
+from evonas.data import get_data
+from evonas.errors import InputError
+from evonas.spaces import get_space
+from evonas.supernet import Supernet
+
+TRAINING = TrainingConfig(
+    steps=250, batch_size=64, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair"
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return get_data("digits")
+
+
+@pytest.fixture(scope="module")
+def space(digits):
+    return get_space("tiny", num_classes=10, input_shape=digits.input_shape)
+
+
+@pytest.fixture(scope="module")
+def trained(space, digits):
+    supernet = Supernet(space, digits)
+    supernet.train(TRAINING, seed=1)
+    return supernet
+
+
+def genomes(space, n=6, seed=0):
+    return space.sample(n, np.random.default_rng(seed))
+
+
+def test_it_learns_real_digits(trained, space, digits):
+    X = genomes(space)
+    before = Supernet(space, digits).evaluate(X)
+    after = trained.evaluate(X)
+    assert after.error.mean() < before.error.mean() - 30
+    assert after.loss.mean() < before.loss.mean()
+
+
+def test_scores_do_not_depend_on_the_company(trained, space):
+    X = genomes(space, 8)
+    together = trained.evaluate(X)
+    alone = [trained.evaluate(x[None]) for x in X]
+    assert together.error.tolist() == [s.error[0] for s in alone]
+    assert together.loss.tolist() == [s.loss[0] for s in alone]
+
+
+def test_scores_are_percent_and_nats_of_all_validation_images(trained, space, digits):
+    x = genomes(space, 1)[0]
+    images, labels = next(iter(digits.validation.batches(len(digits.validation))))
+    logits = trained.logits(images, tuple(space.canonical(x[None])[0].tolist()))
+    scores = trained.evaluate(x[None])
+    wrong = (logits.argmax(1) != labels).double().mean()
+    assert scores.error[0] == pytest.approx(100 * float(wrong))
+    loss = torch.nn.functional.cross_entropy(logits, labels)
+    assert scores.loss[0] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_equal_networks_share_one_evaluation(trained, space, monkeypatch):
+    X = np.array([[1, 0, 1, 0, 1, 0]] * 3)
+    calls = []
+    score = trained._score
+    monkeypatch.setattr(trained, "_score", lambda genome: calls.append(genome) or score(genome))
+    scores = trained.evaluate(X)
+    assert len(calls) == 1 and len(set(scores.error)) == 1
+
+
+def test_a_population_of_none(trained, space):
+    scores = trained.evaluate(np.empty((0, space.n_var), dtype=int))
+    assert scores.error.shape == scores.loss.shape == (0,)
+
+
+def test_save_and_load(trained, space, digits, tmp_path):
+    path = tmp_path / "supernet" / "weights.safetensors"
+    trained.save(path)
+    X = genomes(space)
+    for source in (path, tmp_path):
+        loaded = Supernet.load(source, digits)
+        assert loaded.trained and loaded.width == 1
+        assert np.array_equal(loaded.evaluate(X).loss, trained.evaluate(X).loss)
+
+
+def test_loading_for_another_space_or_data_is_refused(trained, digits, tmp_path, random_images):
+    path = tmp_path / "weights.safetensors"
+    trained.save(path)
+    macro = get_space("macro", num_classes=10, input_shape=digits.input_shape)
+    with pytest.raises(InputError, match="space 'tiny', not 'macro'"):
+        Supernet.load(path, digits, space=macro)
+    with pytest.raises(InputError, match="made for 10 classes and images of shape"):
+        Supernet.load(path, random_images)
+    with pytest.raises(InputError, match="holds no trained supernet"):
+        Supernet.load(tmp_path, digits)
+
+
+def test_same_seed_same_weights_and_global_generator_untouched(space, digits):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    nets = [Supernet(space, digits, seed=s).network for s in (1, 1, 2)]
+    assert torch.equal(before, torch.get_rng_state())
+    first, second, third = (torch.cat([p.flatten() for p in n.parameters()]) for n in nets)
+    assert torch.equal(first, second) and not torch.equal(first, third)
+
+
+def test_pymoo_copies_are_the_supernet_itself(trained):
+    assert copy.deepcopy(trained) is trained
+
+
+def test_restricted_space_trains_and_scores_in_the_numbering_of_its_base(trained, space, digits):
+    allowed = np.ones((space.n_var, int(space.n_choices.max())), dtype=bool)
+    allowed[:, 0] = False
+    small = space.restrict(allowed)
+    supernet = Supernet(small, digits)
+    supernet.network.load_state_dict(trained.network.state_dict())
+    X = small.sample(4, np.random.default_rng(0))
+    assert np.array_equal(
+        supernet.evaluate(X).loss, losses_of(trained, small.lift(small.canonical(X)))
+    )
+
+
+def losses_of(supernet, lifted):
+    return np.array([supernet._score(tuple(g))[1] for g in lifted.tolist()])
+
+
+def test_diverged_weights_are_an_error_and_no_number(space, digits):
+    supernet = Supernet(space, digits)
+    with torch.no_grad():
+        for parameter in supernet.network.head.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(InputError, match="tiny:.*nan.*--training.lr"):
+        supernet.evaluate(genomes(space, 1))
+
+
+def test_bad_input(space, digits):
+    with pytest.raises(InputError, match="width is 0"):
+        Supernet(space, digits, 0)
+    with pytest.raises(InputError, match="made for 3 classes"):
+        Supernet(get_space("tiny", num_classes=3, input_shape=(1, 8, 8)), digits)
+
+
+def test_a_users_own_arrays(space, digits):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (100, 1, 8, 8), dtype=np.uint8)
+    supernet = Supernet(space, (images, np.arange(100) % 10))
+    assert supernet.evaluate(genomes(space, 2)).error.shape == (2,)
