@@ -18,6 +18,14 @@ def data_dir() -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The networks of the tests are tiny: a second thread costs more than it brings."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def random_state() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -1,0 +1,16 @@
+"""Neural architecture search as pymoo problems, and the registry of ready-made ones."""
+
+from evonas.problems.architecture import ArchitectureProblem
+from evonas.problems.constraints import Constraint
+from evonas.problems.quality import mean_excess_error
+from evonas.problems.registry import get_problem, list_problems
+from evonas.problems.supernet import SupernetProblem
+
+__all__ = [
+    "ArchitectureProblem",
+    "Constraint",
+    "SupernetProblem",
+    "get_problem",
+    "list_problems",
+    "mean_excess_error",
+]

@@ -1,0 +1,237 @@
+"""The base of all problems: genomes in, objectives out, nothing evaluated twice."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pymoo.core.problem import Problem
+from pymoo.indicators.hv import HV
+
+from evonas.errors import InputError, unknown
+from evonas.operators import extreme_genomes
+from evonas.problems.constraints import Constraint
+from evonas.spaces import SearchSpace
+
+# The worst error there is: what a genome gets that no network is built for. It never reaches a
+# front, because its constraint is violated too.
+INFEASIBLE = 100.0
+
+# Normalised objectives are compared with this point, a little beyond the worst network, so that
+# both ends of a front count.
+REFERENCE = 1.1
+
+Cost = Callable[[np.ndarray], np.ndarray]
+
+
+class ArchitectureProblem(Problem):
+    """A search space with objectives, as a pymoo problem with integer variables.
+
+    Costs (params, macs, and functions of one's own) are exact and free; the other objectives are
+    dear and come from `_score`, which is asked once for each distinct network that keeps all
+    limits. Genomes that are equal functions are one network: its canonical genome is evaluated,
+    and costs are those of the canonical genome.
+
+    Args:
+        space: what can be built.
+        objectives: two or three names, all minimised.
+        constraints: limits on costs, as text or `Constraint`; one that every network keeps is
+            dropped, so that a plain problem stays plain for every algorithm.
+        costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
+        name: for messages and run folders.
+
+    Attributes:
+        canonical: X (n, n_var) -> X (n, n_var), the genome that stands for all equal networks.
+        cheap: objectives that are known without evaluation.
+        evaluated: networks evaluated so far, each counted once.
+
+    Raises:
+        InputError: an objective is unknown or given twice, fewer than two are given, or no network
+            keeps a limit.
+    """
+
+    dear: tuple[str, ...] = ("error", "loss")
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[str] = ("error", "params"),
+        *,
+        constraints: Sequence[str | Constraint] = (),
+        costs: Mapping[str, Cost] | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Settle objectives and constraints before anything is evaluated."""
+        self.space = space
+        # Bound to the space, not to the problem: operators keep it, and may outlive the problem.
+        self.canonical: Cost = space.canonical
+        self.objectives = tuple(objectives)
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self.costs: dict[str, Cost] = {"params": space.params, "macs": space.macs, **(costs or {})}
+        known = (*self.dear, *self.costs)
+        for objective in self.objectives:
+            if objective not in known:
+                raise unknown("objective", objective, known)
+        if len(self.objectives) < 2 or len(set(self.objectives)) < len(self.objectives):
+            raise InputError(
+                f"objectives are {', '.join(self.objectives) or 'none'}; give two or three "
+                f"different ones of {', '.join(known)}"
+            )
+        self.cheap = tuple(o for o in self.objectives if o in self.costs)
+        self.constraints = tuple(c for c in map(self._parsed, constraints) if self._binds(c))
+        self.evaluated = 0
+        self._cache: dict[bytes, tuple[float, ...]] = {}
+        super().__init__(
+            n_var=space.n_var,
+            n_obj=len(self.objectives),
+            n_ieq_constr=len(self.constraints),
+            xl=np.zeros(space.n_var, dtype=np.int64),
+            xu=np.asarray(space.n_choices, dtype=np.int64) - 1,
+            vtype=int,
+        )
+        self.label = name or f"{space.name}-{'-'.join(self.objectives[1:])}"
+
+    @abstractmethod
+    def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Dear objectives of distinct canonical genomes.
+
+        Args:
+            X: int (n, n_var), canonical, distinct, feasible.
+
+        Returns:
+            Name -> finite float (n,), at least for each dear name in ``objectives``.
+        """
+
+    def cheap_values(self, X: np.ndarray) -> np.ndarray:
+        """Costs among the objectives, known without evaluation.
+
+        Args:
+            X: int (n, n_var).
+
+        Returns:
+            float64 (n, len(cheap)).
+        """
+        C = self.canonical(X)
+        columns = [np.asarray(self.costs[name](C), float) for name in self.cheap]
+        return np.stack(columns, axis=1) if columns else np.empty((len(C), 0))
+
+    def feasible(self, X: np.ndarray) -> np.ndarray:
+        """Whether genomes keep all limits, bool (n,); known without evaluation."""
+        return np.all(self._violations(self.canonical(X)) <= 0, axis=1)
+
+    def remember(self, X: np.ndarray, F: np.ndarray) -> None:
+        """Put known objectives into the cache, so that these networks are not evaluated again.
+
+        Args:
+            X: int (n, n_var).
+            F: (n, n_obj), as `evaluate` returned them; infeasible genomes are passed over.
+        """
+        X = self.space.check(X)
+        keep = self.feasible(X)
+        at = [self.objectives.index(name) for name in self._dear_objectives]
+        for row, values in zip(self.canonical(X[keep]), np.asarray(F)[keep][:, at], strict=True):
+            self._cache[row.tobytes()] = tuple(map(float, values))
+
+    @property
+    def ideal(self) -> np.ndarray:
+        """Best conceivable value of each objective, (n_obj,): error and loss 0, least cost."""
+        return np.array([self._range(name)[0] for name in self.objectives])
+
+    @property
+    def nadir(self) -> np.ndarray:
+        """Worst value worth having, (n_obj,): error and loss of a blind guess, largest cost."""
+        return np.array([self._range(name)[1] for name in self.objectives])
+
+    def hypervolume(self, F: np.ndarray) -> float:
+        """Dominated hypervolume, comparable between runs of one problem.
+
+        Objectives are scaled from ``ideal`` .. ``nadir`` to 0 .. 1; the reference point is 1.1 in
+        each; the result is the dominated share of the box between ideal and reference.
+
+        Args:
+            F: (n, n_obj); no member need be non-dominated.
+
+        Returns:
+            0 (nothing better than the reference) to 1.
+        """
+        F = np.asarray(F, float).reshape(-1, self.n_obj)
+        if len(F) == 0:
+            return 0.0
+        # A cost that is the same for all networks gets the span 1: it then changes nothing.
+        span = np.where(self.nadir > self.ideal, self.nadir - self.ideal, 1.0)
+        scaled = (F - self.ideal) / span
+        volume = HV(ref_point=np.full(self.n_obj, REFERENCE))(scaled)
+        return float(volume) / REFERENCE**self.n_obj
+
+    def _evaluate(self, X: np.ndarray, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        C = self.canonical(self.space.check(np.asarray(X)))
+        violations = self._violations(C)
+        feasible = (violations <= 0).all(axis=1)
+        keys = [row.tobytes() for row in C]
+        if self._dear_objectives:
+            new: dict[bytes, int] = {}
+            for i in np.flatnonzero(feasible):
+                if keys[i] not in self._cache:
+                    new.setdefault(keys[i], int(i))
+            if new:
+                self._fill(C[list(new.values())], list(new))
+        F = np.full((len(C), self.n_obj), INFEASIBLE)
+        for j, name in enumerate(self.objectives):
+            if name in self.costs:
+                F[:, j] = self.costs[name](C)
+            else:
+                at = self._dear_objectives.index(name)
+                F[feasible, j] = [self._cache[keys[i]][at] for i in np.flatnonzero(feasible)]
+        out["F"] = F
+        if self.constraints:
+            out["G"] = violations
+
+    def _fill(self, X: np.ndarray, keys: Sequence[bytes]) -> None:
+        scores = self._score(X)
+        values = np.stack([np.asarray(scores[n], float) for n in self._dear_objectives], axis=1)
+        if not np.isfinite(values).all():
+            bad = X[~np.isfinite(values).all(axis=1)][0]
+            raise InputError(f"{self.space.decode(bad)} has an objective that is no finite number")
+        for key, row in zip(keys, values, strict=True):
+            self._cache[key] = tuple(map(float, row))
+        self.evaluated += len(X)
+
+    @property
+    def _dear_objectives(self) -> tuple[str, ...]:
+        return tuple(o for o in self.objectives if o not in self.costs)
+
+    def _violations(self, C: np.ndarray) -> np.ndarray:
+        columns = [c.violation(np.asarray(self.costs[c.cost](C), float)) for c in self.constraints]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(C), 0))
+
+    def _parsed(self, constraint: str | Constraint) -> Constraint:
+        if isinstance(constraint, Constraint):
+            return constraint
+        return Constraint.parse(constraint, self.costs)
+
+    def _binds(self, constraint: Constraint) -> bool:
+        least, most = self._range(constraint.cost)
+        if (
+            constraint.upper
+            and constraint.bound < least
+            or (not constraint.upper and constraint.bound > most)
+        ):
+            raise InputError(
+                f"no network keeps {constraint}; {constraint.cost} go from {least:.0f} to "
+                f"{most:.0f} in the space '{self.space.name}'"
+            )
+        return constraint.bound < most if constraint.upper else constraint.bound > least
+
+    def _range(self, name: str) -> tuple[float, float]:
+        if name == "error":
+            return 0.0, 100.0 * (1 - 1 / self.space.num_classes)
+        if name == "loss":
+            return 0.0, math.log(self.space.num_classes)
+        if name not in self._ranges:
+            cost = self.costs[name]
+            xl, xu = np.zeros(self.space.n_var, np.int64), np.asarray(self.space.n_choices) - 1
+            ends = extreme_genomes(lambda X: cost(self.canonical(X)), xl, xu)
+            low, high = np.asarray(cost(self.canonical(ends)), float)
+            self._ranges[name] = (float(low), float(high))
+        return self._ranges[name]

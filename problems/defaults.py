@@ -1,0 +1,72 @@
+"""What a problem does where nothing is said: fixed numbers per data set and class of device."""
+
+from dataclasses import dataclass, field
+
+from evonas.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """Numbers that a run takes where its configuration has none."""
+
+    space: str
+    evaluations: int
+    width: float
+    train_images: int | None
+    validation_images: int | None
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def _training(steps: int, batch_size: int, lr: float, weight_decay: float) -> TrainingConfig:
+    return TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        label_smoothing=0.1,
+    )
+
+
+# Times are for 2 cores of a server CPU of 2022, and one data-centre GPU (not measured there yet).
+_SMALL = {
+    "cpu": Defaults(  # about half a minute
+        space="tiny",
+        evaluations=400,
+        width=1.0,
+        train_images=None,
+        validation_images=None,
+        training=_training(1500, 64, 0.1, 5e-4),
+    ),
+    "cuda": Defaults(
+        space="tiny",
+        evaluations=400,
+        width=1.0,
+        train_images=None,
+        validation_images=None,
+        training=_training(1500, 64, 0.1, 5e-4),
+    ),
+}
+_CIFAR = {
+    "cpu": Defaults(  # about ten minutes
+        space="macro",
+        evaluations=400,
+        width=0.25,
+        train_images=None,
+        validation_images=2000,
+        training=_training(8000, 64, 0.1, 5e-4),
+    ),
+    "cuda": Defaults(
+        space="macro",
+        evaluations=1000,
+        width=1.0,
+        train_images=None,
+        validation_images=None,
+        training=_training(17500, 256, 0.2, 5e-4),
+    ),
+}
+_DEFAULTS: dict[str, dict[str, Defaults]] = {"digits": _SMALL}
+
+
+def defaults_for(data: str, device_kind: str) -> Defaults:
+    """The numbers for a data set on a class of device ("cpu" or "cuda")."""
+    return _DEFAULTS.get(data, _CIFAR)[device_kind]

@@ -1,0 +1,114 @@
+"""Ready-made problems by name: "<data>-<cost>"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evonas.data import get_data, list_data
+from evonas.device import resolve_device
+from evonas.errors import InputError, unknown
+from evonas.problems.constraints import Constraint
+from evonas.problems.defaults import defaults_for
+from evonas.problems.supernet import SupernetProblem
+from evonas.spaces import SearchSpace, get_space
+
+if TYPE_CHECKING:
+    from evonas.supernet import Supernet
+
+COSTS: dict[str, tuple[str, ...]] = {
+    "params": ("error", "params"),
+    "macs": ("error", "macs"),
+    "params-macs": ("error", "params", "macs"),
+}
+
+
+def list_problems() -> list[str]:
+    """Names of all registered problems."""
+    return [f"{data}-{cost}" for data in list_data() for cost in COSTS]
+
+
+def split_name(name: str) -> tuple[str, tuple[str, ...]]:
+    """Data set and objectives of a registered problem.
+
+    Raises:
+        InputError: no problem has that name; the message has the nearest names.
+    """
+    for data in list_data():
+        for cost, objectives in COSTS.items():
+            if name == f"{data}-{cost}":
+                return data, objectives
+    raise unknown("problem", name, list_problems())
+
+
+def get_problem(
+    name: str,
+    space: SearchSpace | str | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    supernet: Supernet | str | Path | None = None,
+    *,
+    constraints: Sequence[str | Constraint] = (),
+    width: float | None = None,
+    train_images: int | None = None,
+    validation_images: int | None = None,
+    image_size: int | None = None,
+) -> SupernetProblem:
+    """A ready-made problem.
+
+    Args:
+        name: "<data>-<cost>", such as "cifar10-params"; see `list_problems`.
+        space: a search space or the name of one; the data set has a default.
+        data_dir: folder of the data set; else EVONAS_DATA, else a download into the user's cache.
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
+        supernet: a trained `Supernet`, or a run folder whose supernet is loaded.
+        constraints: limits on costs, such as "params<=500000".
+        width: width of a supernet trained by `SupernetProblem.train`.
+        train_images: images that it is trained on; by default all.
+        validation_images: images that score a network.
+        image_size: side of the images of a "folder" problem, in pixels.
+
+    Returns:
+        The problem, with its data loaded.
+
+    Raises:
+        InputError: a name is unknown, or data, space and supernet do not fit each other.
+    """
+    data_name, objectives = split_name(name)
+    device = resolve_device(device)
+    defaults = defaults_for(data_name, device.partition(":")[0])
+    data = get_data(
+        data_name,
+        data_dir=data_dir,
+        device=device,
+        validation=validation_images or defaults.validation_images,
+        train_images=train_images or defaults.train_images,
+        image_size=image_size,
+    )
+    if space is None or isinstance(space, str):
+        space = get_space(
+            space or defaults.space, num_classes=data.num_classes, input_shape=data.input_shape
+        )
+    problem = SupernetProblem(
+        space,
+        data,
+        objectives,
+        constraints=constraints,
+        training=defaults.training,
+        width=width or defaults.width,
+        name=name,
+    )
+    if isinstance(supernet, str | Path):
+        from evonas.supernet import Supernet
+
+        supernet = Supernet.load(supernet, data, space=space)
+    if supernet is not None and supernet.space.base is not space.base:
+        same = (supernet.space.base.name, supernet.space.num_classes, supernet.space.input_shape)
+        if same != (space.base.name, space.num_classes, space.input_shape):
+            raise InputError(
+                f"the supernet is one of the space '{same[0]}' with {same[1]} classes, not of "
+                f"'{space.base.name}' with {space.num_classes}; give the space it was trained for"
+            )
+    problem.supernet = supernet
+    return problem

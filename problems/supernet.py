@@ -1,0 +1,100 @@
+"""Networks scored by a weight-sharing supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evonas.config import TrainingConfig
+from evonas.errors import InputError
+from evonas.problems.architecture import ArchitectureProblem
+from evonas.problems.constraints import Constraint
+from evonas.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from evonas.data import SearchData
+    from evonas.supernet import Supernet
+
+
+class SupernetProblem(ArchitectureProblem):
+    """Accuracy by shared weights against exact costs.
+
+    Args:
+        space: a space that has shared weights.
+        data: training and validation images.
+        objectives: as for `ArchitectureProblem`; dear ones are "error" and "loss" on the
+            validation images.
+        supernet: a trained `Supernet` of this space and data; `train` makes one.
+        training: the settings that `train` starts from, all numbers resolved.
+        width: width of the supernet that `train` makes.
+        constraints: limits on costs.
+        name: for messages.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: SearchData,
+        objectives: Sequence[str] = ("error", "params"),
+        *,
+        supernet: Supernet | None = None,
+        training: TrainingConfig | None = None,
+        width: float = 1.0,
+        constraints: Sequence[str | Constraint] = (),
+        name: str | None = None,
+    ) -> None:
+        """Nothing is trained yet."""
+        if not space.has_supernet:
+            raise InputError(
+                f"the space '{space.name}' has no supernet; its networks are trained one by one"
+            )
+        super().__init__(space, objectives, constraints=constraints, name=name)
+        self.data = data
+        self.training = training
+        self.width = width
+        self.supernet = supernet
+
+    def train(
+        self, budget: str | float | None = None, *, seed: int = 1, **settings: float
+    ) -> Supernet:
+        """Train a supernet and use it from now on; what was evaluated before is forgotten.
+
+        Args:
+            budget: time, such as "2m" or seconds: the steps that fit are measured first and then
+                fixed. None trains the number of steps that is the problem's default.
+            seed: seed of weights, paths and order of images.
+            settings: fields of `TrainingConfig`, such as ``steps=200``, put over the defaults.
+
+        Returns:
+            The trained supernet.
+
+        Raises:
+            InputError: the budget is too small to train anything, or a setting is wrong.
+        """
+        from dataclasses import replace
+
+        from evonas.supernet import Supernet
+        from evonas.supernet.calibration import steps_within
+
+        try:
+            config = replace(self.training or TrainingConfig(), **settings)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise InputError(f"{error}; give fields of TrainingConfig") from None
+        supernet = Supernet(self.space, self.data, self.width, seed=seed)
+        if budget is not None:
+            config = replace(config, steps=steps_within(budget, supernet, config))
+        supernet.train(config, seed=seed)
+        self.supernet = supernet
+        self._cache.clear()
+        return supernet
+
+    def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
+        if self.supernet is None or not self.supernet.trained:
+            raise InputError(
+                "evaluating needs a trained supernet: call problem.train('2m'), or give "
+                "get_problem(..., supernet=) a trained Supernet or a run folder"
+            )
+        scores = self.supernet.evaluate(X)
+        return {"error": scores.error, "loss": scores.loss}

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from pymoo.optimize import minimize
+
+from evonas.config import TrainingConfig
+from evonas.data import list_data
+from evonas.errors import InputError
+from evonas.problems import get_problem, list_problems
+from evonas.problems.defaults import defaults_for
+from evonas.problems.registry import split_name
+from evonas.search import get_algorithm
+from evonas.spaces import list_spaces
+
+
+def test_names_are_data_and_cost():
+    assert {"cifar10-params", "cifar10-macs", "cifar10-params-macs"} <= set(list_problems())
+    assert len(list_problems()) == 3 * len(list_data())
+    assert split_name("fashion-mnist-params-macs") == ("fashion-mnist", ("error", "params", "macs"))
+
+
+@pytest.mark.parametrize("name", list_problems())
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_defaults_are_complete(name, kind):
+    defaults = defaults_for(split_name(name)[0], kind)
+    assert defaults.space in list_spaces() and defaults.evaluations and defaults.width
+    numbers = vars(defaults.training)
+    assert all(numbers[n] is not None for n in vars(TrainingConfig()))
+
+
+@pytest.mark.parametrize("name", ["cifar-params", "cifar10", "cifar10-parms", ""])
+def test_unknown_names_give_the_nearest(name):
+    with pytest.raises(InputError, match="unknown problem '.*'; (did you mean|choose one of)"):
+        get_problem(name)
+
+
+def test_evaluating_before_training_names_both_ways():
+    problem = get_problem("digits-params")
+    with pytest.raises(InputError, match=r"problem.train\('2m'\).*supernet="):
+        problem.evaluate(problem.space.sample(1, np.random.default_rng(0)))
+
+
+def test_train_then_search_and_reuse_the_supernet(tmp_path):
+    problem = get_problem("digits-params")
+    supernet = problem.train(steps=60, seed=1)
+    assert supernet.trained_steps == 60
+    result = minimize(problem, get_algorithm("nsga2", problem), ("n_eval", 40), seed=1)
+    assert result.F.shape[1] == 2 and problem.evaluated == 40
+    supernet.save(tmp_path / "supernet" / "weights.safetensors")
+    for given in (supernet, tmp_path):
+        other = get_problem("digits-macs", supernet=given, constraints=["params<=9000"])
+        X = problem.space.sample(3, np.random.default_rng(0))
+        kept = other.feasible(X)
+        error = [p.evaluate(X, return_values_of=["F"])[kept, 0] for p in (other, problem)]
+        assert np.array_equal(*error)
+
+
+def test_a_budget_becomes_a_number_of_steps():
+    problem = get_problem("digits-params")
+    assert problem.train("6s").trained_steps >= 20
+    with pytest.raises(InputError, match="too small to train anything"):
+        problem.train(0.01)
+
+
+def test_training_settings_are_checked():
+    problem = get_problem("digits-params")
+    with pytest.raises(InputError, match="fields of TrainingConfig"):
+        problem.train(stepps=3)
+
+
+def test_a_supernet_of_another_space_is_refused(tmp_path):
+    problem = get_problem("digits-params")
+    supernet = problem.train(steps=1)
+    with pytest.raises(InputError, match="one of the space 'tiny'.*not of 'macro'"):
+        get_problem("digits-params", "macro", supernet=supernet)
