@@ -38,8 +38,8 @@ class TrainingConfig:
     """Share of the target spread evenly over all classes."""
     clip_norm: float = 5.0
     """Largest norm of a step's gradient; 0 switches clipping off."""
-    paths: str = "uniform"
-    """Which networks a step trains: "uniform" (one at random) or "fair" (every choice as often)."""
+    paths: str | None = None
+    """Networks of a step: "uniform" (one at random) or "fair" (every choice equally often)."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""

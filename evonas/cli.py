@@ -1,0 +1,291 @@
+"""The command line: one line for an error, exit code 2; 130 after Ctrl-C."""
+
+import contextlib
+import io
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from evonas import __version__
+from evonas.config import RunConfig, load
+from evonas.errors import InputError, unknown
+
+C = TypeVar("C")
+
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand:
+    """Search networks for the best trade-off between accuracy and cost.
+
+    Trains a weight-sharing supernet once, searches it with a pymoo algorithm, and leaves a Pareto
+    front of networks in a run folder that survives a crash.
+    """
+
+    settings: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    resume: str | None = None
+    """Run folder to go on with; --evaluations may be raised."""
+    restart_search: bool = False
+    """With --resume: begin the search anew, keeping all results so far."""
+    config: str | None = None
+    """config.json of a run to repeat; other options are put over it."""
+    dry_run: bool = False
+    """Say what would be done and how long it would take, and do nothing."""
+    quiet: bool = False
+    """Show no progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusCommand:
+    """Say how a run stands."""
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemsCommand:
+    """List the registered problems and what they do where nothing is said."""
+
+
+def main(arguments: Sequence[str] | None = None, *, started: float | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: verb and options; those of the process if None.
+        started: `time.perf_counter()` at the start of the process.
+
+    Returns:
+        The exit code.
+    """
+    started = time.perf_counter() if started is None else started
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if arguments else USAGE_ERROR
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        verb, *options = arguments
+        if verb not in VERBS:
+            raise unknown("command", verb, VERBS)
+        return VERBS[verb](options, started)
+    except InputError as error:
+        print(f"evonas: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except ModuleNotFoundError as error:
+        # Reading a run needs no torch; training does. Our own modules are never what is missing.
+        print(f"evonas: {error}; install it (pip install {error.name})", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("evonas: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nothing is wrong.
+        sys.stderr.close()
+        return 0
+
+
+def _usage() -> str:
+    lines = ["usage: evonas VERB [OPTIONS]", ""]
+    width = max(map(len, VERBS))
+    for verb, action in VERBS.items():
+        lines.append(f"  {verb:{width}}  {(action.__doc__ or '').splitlines()[0]}")
+    lines += ["", "evonas VERB --help lists the options of a verb; evonas --version the version"]
+    return "\n".join(lines)
+
+
+def _parse(kind: type[C], options: Sequence[str], verb: str, default: C | None = None) -> C:
+    """Read options with tyro; its boxed errors become one line.
+
+    Raises:
+        InputError: an option is unknown, lacks its value, or has a wrong one.
+    """
+    told = io.StringIO()
+    prog = "python -m evonas.run" if verb == "run" else f"evonas {verb}"
+    try:
+        with contextlib.redirect_stderr(told):
+            parsed: C = tyro.cli(kind, args=list(options), prog=prog, default=default)  # type: ignore[assignment]
+            return parsed
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+    # The first paragraph of the box says what is wrong; the rest repeats the help.
+    rows = [re.sub(r"^[│|]\s?|\s*[│|]$", "", row) for row in told.getvalue().splitlines()]
+    said: list[str] = []
+    for row in (row.strip() for row in rows):
+        if row.startswith(("╭", "╰")):
+            continue
+        if said and (not row or row.startswith("──")):
+            break
+        if row:
+            said.append(row)
+    raise InputError(f"{' '.join(said).rstrip('.')}; `{prog} --help` lists the options")
+
+
+def _run(options: Sequence[str], started: float) -> int:
+    """Search a problem; the main job."""
+    from evonas.run import Stopped, run
+    from evonas.stages import plan
+
+    command = _run_command(options)
+    if command.resume:
+        stored = load(_folder(command.resume).config)
+        if command.dry_run or command.config:
+            raise InputError("--resume goes on with stored settings; leave --dry-run/--config out")
+        settings = command.settings if command.settings != stored else None
+    else:
+        settings = command.settings
+        if command.restart_search:
+            raise InputError("--restart-search needs --resume RUN")
+    if command.dry_run:
+        assert settings
+        _show_plan(plan(settings, started=started, measure=True))
+        return 0
+    try:
+        done = run(
+            settings,
+            resume=command.resume,
+            restart_search=command.restart_search,
+            quiet=command.quiet,
+            started=started,
+        )
+    except Stopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return INTERRUPTED
+    _show_run(done)
+    return 0
+
+
+def _run_command(options: Sequence[str]) -> RunCommand:
+    """The command, over the settings of --resume, --config or the problem's own for --help."""
+    from evonas.stages.plan import fill
+
+    options = list(options)
+    base = RunConfig()
+    resume, config = _value(options, "--resume"), _value(options, "--config")
+    if resume:
+        base = load(_folder(resume).config)
+    elif config:
+        base = load(config)
+        if _value(options, "--budget"):
+            # A new budget decides these anew.
+            base = replace(base, evaluations=None, training=replace(base.training, steps=None))
+    elif {"-h", "--help"} & set(options):
+        named = replace(base, problem=_value(options, "--problem") or base.problem)
+        base = replace(fill(replace(named, device="cpu")), device="auto", threads=None)
+    return _parse(RunCommand, options, "run", RunCommand(settings=base))
+
+
+def _value(options: Sequence[str], name: str) -> str | None:
+    """The value of an option before the real parsing, in either spelling."""
+    for at, option in enumerate(options):
+        if option == name and at + 1 < len(options):
+            return options[at + 1]
+        if option.startswith(f"{name}="):
+            return option.partition("=")[2]
+    return None
+
+
+def _folder(path: str) -> Any:
+    from evonas.runs import RunFolder
+
+    return RunFolder.open(path)
+
+
+def _show_plan(planned: Any) -> None:
+    from evonas.run import summary
+
+    print(f"would run: {summary(planned.config)}")
+    problem = planned.workspace.problem
+    print(
+        f"data: {len(problem.data.train)} training and {len(problem.data.validation)} validation "
+        f"images; {problem.space.size:.4g} networks"
+    )
+    for stage, seconds in planned.expected.items():
+        print(f"{stage}: about {seconds:.0f} s")
+    print(f"together: about {sum(planned.expected.values()):.0f} s")
+
+
+def _show_run(done: Any) -> None:
+    """The front as a table, where everything is, and what to do next."""
+    from rich.table import Table
+
+    front = done.front
+    table = Table(title=f"Pareto front of {done.config.problem}: {len(front)} networks")
+    for name in ("network", *front.columns):
+        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
+    for i in range(len(front)):
+        values = front.member(i).values
+        cells = [
+            f"{v:,.0f}" if v.is_integer() and n not in ("error", "loss") else f"{v:.4g}"
+            for n, v in values.items()
+        ]
+        table.add_row(front.networks[i], *cells)
+    _print_table(table)
+    path = done.folder.path
+    print(f"run folder  {path}")
+    print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png")
+    if not len(front):
+        print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
+    print(
+        f"search on   python -m evonas.run --resume {path} "
+        f"--evaluations {2 * done.config.evaluations}"
+    )
+
+
+def _status(options: Sequence[str], started: float) -> int:
+    """Say how a run stands."""
+    from evonas.runs import read_status
+
+    print(read_status(_parse(StatusCommand, options, "status").run))
+    return 0
+
+
+def _problems(options: Sequence[str], started: float) -> int:
+    """List the registered problems."""
+    from rich.table import Table
+
+    from evonas.problems import list_problems
+    from evonas.problems.defaults import defaults_for
+    from evonas.problems.registry import split_name
+
+    _parse(ProblemsCommand, options, "problems")
+    table = Table()
+    for name in ("problem", "objectives", "space", "on a CPU", "on CUDA"):
+        table.add_column(name)
+    for problem in list_problems():
+        data, objectives = split_name(problem)
+        cells = []
+        for kind in ("cpu", "cuda"):
+            d = defaults_for(data, kind)
+            cells.append(f"{d.training.steps} steps, {d.evaluations} evaluations")
+        table.add_row(problem, ", ".join(objectives), defaults_for(data, "cpu").space, *cells)
+    _print_table(table)
+    return 0
+
+
+def _print_table(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    # A file or a pipe has no width to fit into.
+    (console if console.is_terminal else Console(width=200)).print(table)
+
+
+VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
+    "run": _run,
+    "status": _status,
+    "problems": _problems,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

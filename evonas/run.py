@@ -1,0 +1,240 @@
+"""The main job: ``python -m evonas.run``, and ``run(RunConfig(...))`` from Python.
+
+Data, supernet, search, results: stages put together here, in one folder that survives a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evonas._version import __version__
+from evonas.analysis import Front, History
+from evonas.atomic import write_json_atomic, write_text_atomic
+from evonas.config import RunConfig, differences, load, to_dict
+from evonas.errors import InputError
+from evonas.problems import SupernetProblem
+from evonas.runs import (
+    Context,
+    Interrupt,
+    RunFolder,
+    locked,
+    open_progress,
+    run_stages,
+)
+from evonas.stages import Plan, SearchFront, TrainSupernet, Workspace, WriteResults, plan
+from evonas.stages.plan import use_threads
+from evonas.stages.results import write_results
+from evonas.stages.search import read_networks, start_file
+
+if TYPE_CHECKING:
+    from evonas.supernet import Supernet
+
+
+class Stopped(Exception):
+    """Ctrl-C ended a run after its batch; everything so far is on disk.
+
+    Attributes:
+        run: the unfinished run; ``run.folder.resume_command`` goes on with it.
+        stage: name of the stage that was under way.
+    """
+
+    def __init__(self, run: Run, stage: str) -> None:
+        """Keep the run."""
+        super().__init__(f"stopped in stage '{stage}'; go on with: {run.folder.resume_command}")
+        self.run, self.stage = run, stage
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk, finished or not.
+
+    Attributes:
+        folder: where everything is.
+        config: its settled settings.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Open a run folder; no torch is needed.
+
+        Raises:
+            InputError: it is no run folder, or its ``config.json`` is broken.
+        """
+        opened = RunFolder.open(folder)
+        return cls(opened, load(opened.config))
+
+    @property
+    def front(self) -> Front:
+        """The feasible non-dominated set of everything evaluated."""
+        return Front.load(self.folder.path)
+
+    @property
+    def history(self) -> History:
+        """Evaluations, hypervolume and seconds per generation."""
+        return History.load(self.folder.path)
+
+    def problem(self) -> SupernetProblem:
+        """The problem with its trained supernet, ready to evaluate."""
+        return Workspace(self.config).ready_problem(self.folder)
+
+    def supernet(self) -> Supernet:
+        """The trained supernet."""
+        return Workspace(self.config).load_supernet(self.folder.path)
+
+
+def run(
+    config: RunConfig | None = None,
+    *,
+    resume: str | Path | None = None,
+    restart_search: bool = False,
+    quiet: bool = False,
+    started: float | None = None,
+) -> Run:
+    """Run the main job, or go on with an unfinished one.
+
+    Args:
+        config: the settings; where a run is resumed, the only change allowed is more
+            ``evaluations``.
+        resume: a run folder to go on with.
+        restart_search: with ``resume``: begin the search anew, keeping all results.
+        quiet: show no progress.
+        started: `time.perf_counter()` at which a budget began; now, if None.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: a setting is wrong, data is missing, the folder is in use, the disk is full.
+        Stopped: Ctrl-C was pressed; a second Ctrl-C ends at once with KeyboardInterrupt.
+    """
+    if resume is None:
+        planned = plan(config or RunConfig(), started=started)
+        folder = _create(planned)
+        workspace = planned.workspace
+    else:
+        folder = RunFolder.open(resume)
+        workspace = Workspace(_resumed(folder, config))
+    settled = workspace.config
+    with locked(folder):
+        use_threads(settled)
+        progress = open_progress(folder.log, quiet=quiet)
+        if resume is not None:
+            folder.sweep()
+            _check_data(folder, workspace)
+            write_json_atomic(folder.config, _description(workspace))
+        progress.say(summary(settled))
+        progress.say(f"run folder: {folder.path}")
+        done = Run(folder, settled)
+        with Interrupt(lambda: progress.say("finishing the batch (Ctrl-C again: at once)")) as stop:
+            outcome = run_stages(
+                [
+                    TrainSupernet(workspace),
+                    SearchFront(workspace, restart=restart_search),
+                    WriteResults(workspace),
+                ],
+                Context(folder, settled, progress, stop),
+            )
+        if outcome.stopped:
+            if folder.journal.is_file():
+                write_results(folder, workspace)
+            raise Stopped(done, outcome.stopped)
+    return done
+
+
+def summary(config: RunConfig) -> str:
+    """What will be done, in one line."""
+    training = config.training
+    parts = [
+        f"{config.problem} on {config.device}",
+        f"space {config.space}",
+        f"supernet of {config.supernet}"
+        if config.supernet
+        else f"{training.steps} steps of {training.batch_size} images at width {config.width:g}",
+        f"{config.algorithm}: {config.evaluations} evaluations",
+        *config.constraint,
+        f"seed {config.seed}",
+    ]
+    return ", ".join(parts)
+
+
+def _create(planned: Plan) -> RunFolder:
+    config = planned.config
+    if config.start:
+        networks = read_networks(config.start)
+        for network in networks:
+            planned.workspace.problem.space.encode(network)
+    description = _description(planned.workspace)
+    folder = RunFolder.create(config.runs, config.problem)
+    if config.start:
+        # A copy: the run can be resumed when the file has gone or changed.
+        write_text_atomic(start_file(folder), "\n".join(["network", *networks]) + "\n")
+    write_json_atomic(folder.config, description)
+    return folder
+
+
+def _description(workspace: Workspace) -> dict[str, Any]:
+    data = workspace.problem.data
+    return {
+        "settings": to_dict(workspace.config),
+        "data": {
+            "name": data.name,
+            "checksum": data.checksum,
+            "train": len(data.train),
+            "validation": len(data.validation),
+        },
+        "versions": {
+            "evonas": __version__,
+            "python": sys.version.split()[0],
+            **{name: version(name) for name in ("torch", "torchvision", "pymoo", "numpy")},
+        },
+    }
+
+
+def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
+    """The stored settings, with more evaluations if those were asked for."""
+    stored = load(folder.config)
+    if config is None:
+        return stored
+    changed = differences(stored, config)
+    more = changed.pop("evaluations", None)
+    changed.pop("runs", None)
+    if changed:
+        name, (old, new) = next(iter(changed.items()))
+        raise InputError(
+            f"{folder.path} was run with {name} = {old}, not {new}; resume it without that "
+            "setting, or start a new run (only --evaluations can be raised)"
+        )
+    if more is None:
+        return stored
+    old, new = more
+    if new is None or (old is not None and new < old):
+        raise InputError(
+            f"{folder.path} has a budget of {old} evaluations, which can only be raised, not "
+            f"lowered to {new}; resume it without --evaluations, or start a new run"
+        )
+    return replace(stored, evaluations=new)
+
+
+def _check_data(folder: RunFolder, workspace: Workspace) -> None:
+    stored = json.loads(folder.config.read_text(encoding="utf-8")).get("data", {}).get("checksum")
+    if stored is not None and stored != workspace.problem.data.checksum:
+        raise InputError(
+            f"the data of {folder.path} has changed since it was started; give --data-dir the "
+            "folder it was started with, or start a new run"
+        )
+
+
+if __name__ == "__main__":
+    _started = time.perf_counter()
+    from evonas.cli import main
+
+    sys.exit(main(["run", *sys.argv[1:]], started=_started))

@@ -1,0 +1,9 @@
+"""The stages of the main job: plan, supernet, search, results."""
+
+from evonas.stages.plan import Plan, plan
+from evonas.stages.results import WriteResults
+from evonas.stages.search import SearchFront
+from evonas.stages.supernet import TrainSupernet
+from evonas.stages.workspace import Workspace
+
+__all__ = ["Plan", "SearchFront", "TrainSupernet", "Workspace", "WriteResults", "plan"]

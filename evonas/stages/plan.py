@@ -1,0 +1,228 @@
+"""From what the user said to fixed numbers: defaults, a time budget, and what a run will cost."""
+
+import os
+import time
+from dataclasses import dataclass, fields, replace
+
+from evonas.config import RunConfig, load, seconds
+from evonas.device import resolve_device
+from evonas.errors import InputError, unknown
+from evonas.problems.defaults import defaults_for
+from evonas.problems.registry import split_name
+from evonas.runs import RunFolder
+from evonas.search import list_algorithms
+from evonas.stages.workspace import Workspace
+from evonas.supernet.paths import get_paths
+
+# Share of a budget that the search may take; what it does not need goes to the training.
+SEARCH_SHARE = 0.25
+# Share and seconds kept back for reading data, figures, and a machine that slows down.
+RESERVE_SHARE, RESERVE_SECONDS = 0.04, 5.0
+# Fewer validation images than this tell networks apart badly.
+LEAST_IMAGES = 500
+# Fewer steps than this train nothing worth searching.
+LEAST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What was measured on the device at hand.
+
+    Attributes:
+        step: seconds of one training step.
+        image: seconds to score one network on one validation image.
+    """
+
+    step: float
+    image: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A settled run.
+
+    Attributes:
+        config: every number decided.
+        workspace: its problem, with the data that was loaded on the way.
+        timing: what a budget or a dry run measured; None where nothing was.
+    """
+
+    config: RunConfig
+    workspace: Workspace
+    timing: Timing | None = None
+
+    @property
+    def expected(self) -> dict[str, float]:
+        """Seconds that each stage should take; empty where nothing was measured."""
+        config, timing = self.config, self.timing
+        if timing is None:
+            return {}
+        assert config.training.steps and config.evaluations
+        images = len(self.workspace.problem.data.validation)
+        train = 0.0 if config.supernet else config.training.steps * timing.step
+        return {"supernet": train, "search": config.evaluations * images * timing.image}
+
+
+def plan(config: RunConfig, *, started: float | None = None, measure: bool = False) -> Plan:
+    """Settle a configuration.
+
+    Args:
+        config: what the user said; ``None`` where the problem decides.
+        started: `time.perf_counter()` at the start of the run, from which a budget counts.
+        measure: time a step and an evaluation even where no budget needs it.
+
+    Raises:
+        InputError: a name is unknown, data is missing, no network keeps a constraint, or the
+            budget is too small.
+    """
+    started = time.perf_counter() if started is None else started
+    filled = fill(config)
+    workspace = Workspace(filled)
+    problem = workspace.problem  # settles names and constraints before anything is measured
+    if not filled.supernet:
+        assert filled.training.batch_size
+        problem.data.train.steps(filled.training.batch_size)  # refuses a batch that is too large
+    else:
+        workspace.load_supernet(filled.supernet)
+    undecided = config.budget is not None and (
+        config.evaluations is None or (config.training.steps is None and not config.supernet)
+    )
+    if not undecided and not measure:
+        return Plan(filled, workspace)
+    use_threads(filled)
+    timing = _measure(workspace)
+    if not undecided:
+        return Plan(filled, workspace, timing)
+    numbers = divide(
+        seconds(config.budget or 0) - (time.perf_counter() - started),
+        timing,
+        filled,
+        images=len(problem.data.validation),
+        free=frozenset(
+            name
+            for name, value in (
+                ("evaluations", config.evaluations),
+                ("validation_images", config.validation_images),
+                ("steps", config.training.steps),
+            )
+            if value is None
+        ),
+    )
+    if numbers.validation_images != filled.validation_images:
+        workspace = Workspace(numbers)
+    workspace.config = numbers
+    return Plan(numbers, workspace, timing)
+
+
+def fill(config: RunConfig) -> RunConfig:
+    """Every number that the user left open, from the problem's defaults.
+
+    A run that takes the supernet of another takes its space, width and data settings as well.
+
+    Raises:
+        InputError: the problem, algorithm, device or other run is unknown.
+    """
+    data, _ = split_name(config.problem)
+    if config.algorithm not in list_algorithms():
+        raise unknown("algorithm", config.algorithm, list_algorithms())
+    if config.supernet:
+        other = load(RunFolder.open(config.supernet).config)
+        inherited = ("space", "width", "train_images", "validation_images", "image_size")
+        config = replace(
+            config,
+            **{name: getattr(config, name) or getattr(other, name) for name in inherited},
+            data_dir=config.data_dir or other.data_dir,
+        )
+    if config.training.paths is not None:
+        get_paths(config.training.paths)
+    device = resolve_device(config.device)
+    defaults = defaults_for(data, device.partition(":")[0])
+    training = {
+        f.name: getattr(defaults.training, f.name)
+        for f in fields(config.training)
+        if getattr(config.training, f.name) is None
+    }
+    return replace(
+        config,
+        device=device,
+        threads=config.threads or os.cpu_count() or 1,
+        space=config.space or defaults.space,
+        width=config.width or defaults.width,
+        evaluations=config.evaluations or defaults.evaluations,
+        train_images=config.train_images or defaults.train_images,
+        validation_images=config.validation_images or defaults.validation_images,
+        training=replace(config.training, **training),
+    )
+
+
+def divide(
+    left: float, timing: Timing, config: RunConfig, *, images: int, free: frozenset[str]
+) -> RunConfig:
+    """Divide the time that is left between training and search.
+
+    Args:
+        left: seconds.
+        timing: what was measured.
+        config: filled settings: the numbers where nothing is short.
+        images: validation images there are by these settings.
+        free: which of "evaluations", "validation_images" and "steps" may be changed.
+
+    Returns:
+        The settings with numbers that fit into the time.
+
+    Raises:
+        InputError: the time is too short to train and search anything.
+    """
+    assert config.evaluations and config.training.steps
+    usable = left * (1 - RESERVE_SHARE) - RESERVE_SECONDS
+    train = 0.0 if config.supernet else config.training.steps * timing.step
+    may_train = "steps" in free and not config.supernet
+    share = usable * SEARCH_SHARE if may_train else usable - train
+    evaluations = config.evaluations
+    if "evaluations" in free:
+        if "validation_images" in free and evaluations * images * timing.image > share:
+            images = min(images, max(LEAST_IMAGES, images // 2))
+        fit = int(share / (images * timing.image)) // config.pop_size * config.pop_size
+        # Where nothing is trained the search takes all the time there is.
+        evaluations = min(evaluations, fit) if may_train else fit
+        if evaluations < config.pop_size:
+            raise _too_small(config, timing, images)
+    steps = config.training.steps
+    if may_train:
+        steps = int((usable - evaluations * images * timing.image) / timing.step)
+        if steps < LEAST_STEPS:
+            raise _too_small(config, timing, images)
+    return replace(
+        config,
+        evaluations=evaluations,
+        validation_images=images,
+        training=replace(config.training, steps=steps),
+    )
+
+
+def _too_small(config: RunConfig, timing: Timing, images: int) -> InputError:
+    train = 0.0 if config.supernet else LEAST_STEPS * timing.step
+    search = config.pop_size * images * timing.image
+    least = (max(train * 2, search / SEARCH_SHARE) + RESERVE_SECONDS) / (1 - RESERVE_SHARE) + 15
+    return InputError(
+        f"a budget of {config.budget} is too small to train and search anything on this device; "
+        f"give at least {least:.0f}s"
+    )
+
+
+def _measure(workspace: Workspace) -> Timing:
+    from evonas.supernet.calibration import time_evaluation, time_step
+
+    supernet = workspace.new_supernet()
+    step = time_step(supernet, workspace.config.training)
+    return Timing(step, time_evaluation(supernet) / len(supernet.data.validation))
+
+
+def use_threads(config: RunConfig) -> None:
+    """Give torch the run's number of CPU threads.
+
+    It is part of the settings: sums over threads differ in their last bits with their number.
+    """
+    import torch
+
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)

@@ -1,0 +1,49 @@
+"""The stage that writes what a run found: front.csv, history.csv and the figures."""
+
+from dataclasses import dataclass
+
+from evonas.analysis import Front, History, save_figures
+from evonas.errors import InputError
+from evonas.runs import Context, RunFolder, Search, distinct_results, read_lines, read_searches
+from evonas.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class WriteResults:
+    """Everything evaluated becomes the front; written again after the search went on."""
+
+    workspace: Workspace
+    name: str = "results"
+
+    def done(self, run: RunFolder) -> bool:
+        """Whether the files hold what the journal holds."""
+        if not (run.front.is_file() and run.history.is_file()):
+            return False
+        if not all((run.figures / f"{name}.png").is_file() for name in ("front", "hypervolume")):
+            return False
+        try:
+            written = History.load(run.path)
+        except InputError:
+            return False
+        return len(written) == len(History.from_searches(_searches(run)))
+
+    def run(self, context: Context) -> None:
+        """Write and draw."""
+        write_results(context.folder, self.workspace)
+
+
+def write_results(folder: RunFolder, workspace: Workspace) -> Front:
+    """Write the front and history of everything evaluated so far, and draw them."""
+    searches = _searches(folder)
+    problem = workspace.problem
+    front = Front.from_results(
+        distinct_results(searches), problem.objectives, problem=problem, name=folder.name
+    )
+    front.write(folder.front)
+    History.from_searches(searches, name=folder.name).write(folder.history)
+    save_figures(folder)
+    return front
+
+
+def _searches(folder: RunFolder) -> list[Search]:
+    return read_searches(read_lines(folder.journal)[0], folder.journal)

@@ -1,0 +1,50 @@
+"""The stage that trains the shared weights, or takes those of another run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evonas.runs import Context, RunFolder
+from evonas.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TrainSupernet:
+    """Trains the supernet with a checkpoint each epoch; resumes at the last one."""
+
+    workspace: Workspace
+    name: str = "supernet"
+
+    def done(self, run: RunFolder) -> bool:
+        """Whether the final weights are there."""
+        return self.weights(run).is_file()
+
+    @staticmethod
+    def weights(run: RunFolder) -> Path:
+        """File of the trained weights."""
+        return run.supernet / "weights.safetensors"
+
+    def run(self, context: Context) -> None:
+        """Train, or copy and check."""
+        config = self.workspace.config
+        if config.supernet:
+            # A copy: the run stays whole when the other one is deleted.
+            supernet = self.workspace.load_supernet(config.supernet)
+            supernet.save(self.weights(context.folder))
+            context.progress.say(f"supernet taken from {config.supernet}")
+            return
+        supernet = self.workspace.new_supernet()
+        checkpoint = context.folder.supernet / "training.safetensors"
+        training = config.training
+        assert training.steps
+        trainer = supernet.trainer(training, seed=config.seed, checkpoint=checkpoint)
+        with context.progress.stage(
+            "supernet", training.steps, "steps", done=trainer.step
+        ) as progress:
+            done = supernet.train(
+                training,
+                trainer=trainer,
+                stop=context.stop,
+                on_step=lambda steps, loss: progress.advance(steps, loss=loss),
+            )
+        if done:
+            supernet.save(self.weights(context.folder))

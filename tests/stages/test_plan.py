@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+
+from evonas.config import RunConfig, TrainingConfig
+from evonas.errors import InputError
+from evonas.problems.defaults import defaults_for
+from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill
+
+ALL = frozenset({"steps", "evaluations", "validation_images"})
+TIMING = Timing(step=0.1, image=1e-4)
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return fill(RunConfig(problem="cifar10-params", device="cpu"))
+
+
+def cost(config: RunConfig, timing: Timing = TIMING) -> float:
+    train = 0 if config.supernet else config.training.steps * timing.step
+    return train + config.evaluations * config.validation_images * timing.image
+
+
+def test_open_settings_come_from_the_problem(config):
+    defaults = defaults_for("cifar10", "cpu")
+    assert config.space == defaults.space and config.evaluations == defaults.evaluations
+    assert config.training == defaults.training and config.threads >= 1
+    assert fill(config) == config
+
+
+def test_what_the_user_says_is_kept():
+    said = RunConfig(
+        problem="cifar10-params",
+        device="cpu",
+        width=0.5,
+        evaluations=77,
+        training=TrainingConfig(lr=0.3, paths="uniform"),
+    )
+    filled = fill(said)
+    assert (filled.width, filled.evaluations) == (0.5, 77)
+    assert (filled.training.lr, filled.training.paths) == (0.3, "uniform")
+    assert filled.training.steps == defaults_for("cifar10", "cpu").training.steps
+
+
+@pytest.mark.parametrize("left", [60, 200, 600, 7200])
+def test_a_budget_is_used_and_kept(config, left):
+    planned = divide(left, TIMING, config, images=2000, free=ALL)
+    assert 0.8 * left - 10 < cost(planned) < left
+    assert planned.evaluations % planned.pop_size == 0
+    assert planned.evaluations <= config.evaluations
+
+
+def test_a_short_search_leaves_its_time_to_the_training(config):
+    few = divide(600, TIMING, replace(config, evaluations=20), images=2000, free={"steps"})
+    many = divide(600, TIMING, config, images=2000, free=ALL)
+    assert few.evaluations == 20 and few.training.steps > many.training.steps
+
+
+def test_what_is_fixed_stays(config):
+    given = replace(config, training=replace(config.training, steps=1000))
+    planned = divide(600, TIMING, given, images=2000, free=ALL - {"steps"})
+    assert planned.training.steps == 1000 and cost(planned) < 600
+
+
+def test_a_search_of_a_trained_supernet_takes_all_the_time(config):
+    planned = divide(
+        600,
+        TIMING,
+        replace(config, supernet="other"),
+        images=2000,
+        free=ALL - {"validation_images"},
+    )
+    assert planned.evaluations > config.evaluations
+    assert 500 < planned.evaluations * 2000 * TIMING.image < 600
+
+
+@pytest.mark.parametrize("left", [-5, 0, 5, 8])
+def test_too_small_a_budget_says_what_is_enough(config, left):
+    config = replace(config, budget="8s")
+    with pytest.raises(InputError, match=r"a budget of 8s is too small .* at least (\d+)s"):
+        divide(left, TIMING, config, images=2000, free=ALL)
+
+
+def test_the_budget_named_as_enough_is_enough(config):
+    config = replace(config, budget="1s")
+    with pytest.raises(InputError) as error:
+        divide(1, TIMING, config, images=2000, free=ALL)
+    enough = float(str(error.value).rsplit(" ", 1)[1].rstrip("s"))
+    planned = divide(enough, TIMING, config, images=2000, free=ALL)
+    assert planned.training.steps >= LEAST_STEPS

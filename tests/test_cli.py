@@ -1,0 +1,274 @@
+"""The command line, in process: what it prints, what it refuses, and how it ends."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evonas.cli import main
+from evonas.run import Run
+
+SMALL = ["--training.steps", "40", "--evaluations", "40", "--threads", "1", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """One small finished run on the real digits."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert main(["run", "--problem", "digits-params", "--runs", str(runs), *SMALL]) == 0
+    return next(runs.iterdir())
+
+
+@pytest.fixture
+def copy_of(finished, tmp_path):
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def refused(capsys, arguments, message):
+    """The command ends with 2 and one line that says the message."""
+    capsys.readouterr()
+    assert main([str(a) for a in arguments]) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said, said
+    assert said.startswith("evonas: ") and "\n" not in said
+
+
+def test_a_run_leaves_everything_that_the_design_names(finished, capsys):
+    names = {p.relative_to(finished).as_posix() for p in finished.rglob("*") if p.is_file()}
+    assert names >= {
+        "config.json",
+        "journal.jsonl",
+        "front.csv",
+        "history.csv",
+        "log.txt",
+        "supernet/weights.safetensors",
+        "figures/front.png",
+        "figures/hypervolume.png",
+    }
+    config = json.loads((finished / "config.json").read_text())
+    assert config["settings"]["training"]["steps"] == 40
+    assert all(value is not None for value in config["settings"]["training"].values())
+    assert {"evonas", "torch", "pymoo"} <= set(config["versions"]) and config["data"]["checksum"]
+    header = (finished / "front.csv").read_text().splitlines()[0]
+    assert header == "network,error,params,macs"
+
+
+def test_the_end_shows_the_front_and_the_next_command(finished, capsys):
+    assert main(["run", "--resume", str(finished), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "Pareto front of digits-params" in said and "tiny:" in said
+    assert "front.png" in said and f"--resume {finished} --evaluations 80" in said
+
+
+def test_run_from_python(finished):
+    done = Run.load(finished)
+    assert done.config.problem == "digits-params" and len(done.front) >= 1
+    assert done.history.evaluations[-1] == 40
+    X = done.problem().space.encode(done.front.networks[0])[None]
+    F = done.problem().evaluate(X)
+    assert F[0].tolist() == done.front.F[0].tolist()
+    assert done.supernet().evaluate(X).error[0] == F[0, 0]
+
+
+def test_same_settings_same_front(finished, tmp_path, capsys):
+    again = ["run", "--config", finished / "config.json", "--runs", tmp_path, "--quiet"]
+    assert main([str(a) for a in again]) == 0
+    other = next(tmp_path.iterdir())
+    assert (other / "front.csv").read_bytes() == (finished / "front.csv").read_bytes()
+    assert main([str(a) for a in [*again, "--seed", "2"]]) == 0
+    seed2 = next(p for p in tmp_path.iterdir() if p != other)
+    assert (seed2 / "front.csv").read_bytes() != (finished / "front.csv").read_bytes()
+
+
+def test_a_longer_run_is_the_extended_one(finished, copy_of, tmp_path):
+    assert main(["run", "--resume", str(copy_of), "--evaluations", "80", "--quiet"]) == 0
+    whole = ["run", "--config", finished / "config.json", "--evaluations", 80, "--runs", tmp_path]
+    assert main([str(a) for a in [*whole, "--quiet"]]) == 0
+    other = next(p for p in tmp_path.iterdir() if p != copy_of)
+    assert (other / "front.csv").read_bytes() == (copy_of / "front.csv").read_bytes()
+    assert Run.load(copy_of).history.evaluations[-1] == 80
+
+
+def test_searching_a_trained_supernet_again(finished, tmp_path, capsys):
+    common = ["--supernet", finished, "--runs", tmp_path, "--evaluations", 40, "--quiet"]
+    given = ["--problem", "digits-macs", "--algorithm", "random", "--constraint", "params<=8000"]
+    assert main([str(a) for a in ["run", *given, *common]]) == 0
+    done = Run.load(next(tmp_path.iterdir()))
+    assert done.front.objectives == ("error", "macs")
+    assert (done.front.column("params") <= 8000).all()
+    assert done.supernet().trained_steps == 40
+
+
+def test_starting_from_a_front(finished, tmp_path):
+    arguments = ["run", "--supernet", finished, "--start", finished / "front.csv", "--runs",
+                 tmp_path, "--seed", 5, "--evaluations", 20, "--quiet"]  # fmt: skip
+    assert main([str(a) for a in arguments]) == 0
+    done = Run.load(next(tmp_path.iterdir()))
+    journal = (done.folder.path / "journal.jsonl").read_text()
+    assert all(f'"{network}"' in journal for network in Run.load(finished).front.networks)
+
+
+def test_three_objectives(finished, tmp_path):
+    arguments = ["run", "--problem", "digits-params-macs", "--supernet", finished, "--runs",
+                 tmp_path, "--evaluations", 40, "--quiet"]  # fmt: skip
+    assert main([str(a) for a in arguments]) == 0
+    assert Run.load(next(tmp_path.iterdir())).front.objectives == ("error", "params", "macs")
+
+
+def test_dry_run_says_what_and_how_long_and_does_nothing(tmp_path, capsys):
+    assert main(["run", "--dry-run", "--runs", str(tmp_path / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert "would run: digits-params on" in said and "supernet: about" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_budget_is_written_as_numbers(tmp_path, capsys):
+    given = ["--budget", "40s", "--evaluations", "20", "--validation-images", "100", "--quiet"]
+    assert main(["run", *given, "--runs", str(tmp_path)]) == 0
+    settings = json.loads((next(tmp_path.iterdir()) / "config.json").read_text())["settings"]
+    assert settings["budget"] == "40s" and settings["evaluations"] == 20
+    assert settings["training"]["steps"] >= 20
+
+
+def test_help_shows_every_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--problem", "cifar10-params", "--help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert "default: cifar10-params" in said and "default: macro" in said
+    for option in ("--training.steps", "--evaluations", "--width", "--training.lr"):
+        line = said[said.index(option) :].split("--", 2)[1]
+        assert "default: None" not in line, line
+
+
+def test_status(finished, capsys):
+    assert main(["status", str(finished)]) == 0
+    said = capsys.readouterr().out
+    assert "finished" in said and "40 of 40" in said
+
+
+def test_problems_lists_all(capsys):
+    assert main(["problems"]) == 0
+    assert "fashion-mnist-params-macs" in capsys.readouterr().out
+
+
+def test_no_verb_shows_the_verbs(capsys):
+    assert main([]) == 2
+    assert "evonas VERB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--problem", "cifar-params"], "unknown problem 'cifar-params'; did you mean"),
+        (["run", "--space", "macr"], "unknown space 'macr'; did you mean macro"),
+        (["run", "--algorithm", "nsga"], "unknown algorithm 'nsga'; did you mean nsga"),
+        (["run", "--training.paths", "fare"], "unknown path sampling 'fare'; did you mean fair"),
+        (["run", "--device", "gpu"], "unknown device 'gpu'"),
+        (["run", "--device", "cuda:63"], "no device 'cuda:63'"),
+        (["run", "--constraint", "params<=3"], "no network keeps params<=3; params go from 702"),
+        (["run", "--constraint", "parms<=3"], "did you mean params"),
+        (["run", "--budget", "soon"], "'soon' is no length of time"),
+        (["run", "--budget", "3s"], "a budget of 3s is too small"),
+        (["run", "--evaluations", "0"], "evaluations is 0"),
+        (["run", "--evaluations", "many"], "--evaluations"),
+        (["run", "--evaluatoins", "3"], "--evaluatoins"),
+        (["run", "--evaluations"], "Missing value for argument '--evaluations'"),
+        (["run", "--seed", "-1"], "seed is -1"),
+        (["run", "--resume", "nowhere"], "there is no run folder nowhere"),
+        (["run", "--config", "nowhere.json"], "there is no nowhere.json"),
+        (["run", "--supernet", "nowhere"], "there is no run folder nowhere"),
+        (["run", "--start", "nowhere.csv"], "nowhere.csv cannot be read"),
+        (["run", "--problem", "cifar10-params", "--data-dir", "nowhere"], "nowhere"),
+        (["run", "--restart-search"], "--restart-search needs --resume"),
+        (["run", "--training.batch-size", "5000"], "a batch of 5000 cannot be drawn from 1100"),
+        (["run", "--validation-images", "5000"], "5000"),
+        (["status", "nowhere"], "there is no run folder nowhere"),
+        (["status"], "status"),
+        (["serach"], "unknown command 'serach'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, arguments, message)
+    # Nothing half made: a folder that cannot be run is not left behind.
+    assert not list(tmp_path.glob("runs/*/journal.jsonl"))
+
+
+def test_a_missing_data_folder_is_never_created(capsys, tmp_path):
+    missing = tmp_path / "data"
+    refused(capsys, ["run", "--problem", "cifar10-params", "--data-dir", missing], str(missing))
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--seed", "2"], "was run with seed = 1, not 2"),
+        (["--training.lr", "0.01"], "training.lr"),
+        (["--evaluations", "20"], "can only be raised"),
+        (["--algorithm", "random"], "algorithm = nsga2, not random"),
+        (["--dry-run"], "leave --dry-run/--config out"),
+    ],
+)
+def test_a_resume_with_changed_settings_is_refused(copy_of, capsys, changed, message):
+    before = (copy_of / "front.csv").read_bytes()
+    refused(capsys, ["run", "--resume", copy_of, *changed], message)
+    assert (copy_of / "front.csv").read_bytes() == before
+
+
+def test_a_folder_in_use_is_refused(copy_of, capsys):
+    program = (
+        "import sys\nfrom evonas.runs import RunFolder, locked\n"
+        "with locked(RunFolder(sys.argv[1])):\n print('held', flush=True)\n sys.stdin.read()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(copy_of)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        refused(
+            capsys, ["run", "--resume", copy_of, "--evaluations", 80], "in use by another process"
+        )
+    finally:
+        other.communicate("")
+    assert main(["run", "--resume", str(copy_of), "--quiet"]) == 0
+
+
+def test_a_diverged_training_stops_and_writes_no_front(tmp_path, capsys):
+    refused(
+        capsys,
+        ["run", "--runs", tmp_path, "--training.lr", "1e30", "--training.clip-norm", 0, *SMALL],
+        "with learning rate",
+    )
+    folder = next(tmp_path.iterdir())
+    assert not (folder / "front.csv").exists()
+
+
+def test_a_torn_supernet_is_refused_by_name(copy_of, tmp_path, capsys):
+    weights = copy_of / "supernet" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    refused(
+        capsys,
+        ["run", "--supernet", copy_of, "--runs", tmp_path / "new"],
+        "is no whole checkpoint of evonas",
+    )
+
+
+def test_start_with_networks_of_another_space(copy_of, tmp_path, capsys):
+    start = tmp_path / "front.csv"
+    start.write_text("network,error\nmacro:00000000,3\n")
+    refused(
+        capsys,
+        ["run", "--supernet", copy_of, "--start", start, "--runs", tmp_path / "new"],
+        "is a genome of space 'macro', not of 'tiny'",
+    )
+    start.write_text("name,error\nx,3\n")
+    refused(capsys, ["run", "--start", start], "no networks in a column 'network'")

@@ -1,0 +1,141 @@
+"""A run killed at any point and resumed ends as an unbroken one does."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evonas.cli import main
+from evonas.search import list_algorithms
+
+# Runs the command line in a process that kills itself at a chosen call of a chosen function.
+KILLER = """
+import os, signal, sys
+
+where, count = sys.argv[1], int(sys.argv[2])
+
+def dying(function, half=None):
+    calls = 0
+    def call(*arguments, **named):
+        global count
+        count -= 1
+        if count == 0:
+            if half:
+                half(*arguments, **named)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **named)
+    return call
+
+if where == "step":
+    from evonas.training import Trainer
+    Trainer.train_step = dying(Trainer.train_step)
+elif where == "rename":
+    os.replace = dying(os.replace)
+elif where == "evaluate":
+    from evonas.problems import SupernetProblem
+    SupernetProblem._score = dying(SupernetProblem._score)
+elif where == "journal":
+    from evonas.runs import journal
+    journal.write_fully = dying(
+        journal.write_fully, lambda descriptor, data: os.write(descriptor, data[: len(data) // 2])
+    )
+from evonas.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+COMMON = ["--threads", "1", "--quiet"]
+
+
+def run(*arguments) -> Path:
+    """A run from the command line, in this process; its folder."""
+    runs = Path(arguments[arguments.index("--runs") + 1])
+    before = set(runs.iterdir()) if runs.exists() else set()
+    assert main(["run", *map(str, arguments), *COMMON]) == 0
+    return (set(runs.iterdir()) - before).pop()
+
+
+def killed(where: str, count: int, *arguments) -> Path:
+    """The same in a process of its own that dies at a point; the folder it leaves."""
+    command = [sys.executable, "-c", KILLER, where, str(count), "run", *map(str, arguments)]
+    done = subprocess.run([*command, *COMMON], capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (folder,) = Path(arguments[arguments.index("--runs") + 1]).iterdir()
+    return folder
+
+
+def resumed(folder: Path) -> Path:
+    assert not (folder / "front.csv").exists()
+    assert main(["run", "--resume", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def found(folder: Path) -> tuple[bytes, list[object]]:
+    """front.csv, and all that the journal says except seconds."""
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    kept = ("kind", "generation", "genomes", "random_state", "genome", "objectives", "feasible")
+    journal = [{key: line.get(key) for key in kept} for line in lines]
+    return (folder / "front.csv").read_bytes(), journal
+
+
+TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    return run(*TRAINED, "--runs", tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("step", 5),  # in the first epoch, of 17 steps
+        ("step", 30),  # in the second
+        ("rename", 2),  # writing stages.json, before anything is trained
+        ("rename", 4),  # writing a checkpoint
+        ("rename", 7),  # writing the final weights or what surrounds them
+        ("journal", 6),  # in the middle of a line
+        ("evaluate", 2),  # in the search
+    ],
+)
+def test_killed_anywhere(unbroken, tmp_path, where, count):
+    folder = killed(where, count, *TRAINED, "--runs", tmp_path)
+    assert found(resumed(folder)) == found(unbroken)
+    assert not [p.name for p in folder.rglob(".*") if p.name != ".lock"]
+
+
+@pytest.mark.parametrize("algorithm", list_algorithms())
+def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
+    given = ["--supernet", unbroken, "--algorithm", algorithm, "--evaluations", 80, "--runs"]
+    whole = run(*given, tmp_path / "whole")
+    # Killed twice: in the middle of an evaluation, then in the middle of a line.
+    folder = killed("evaluate", 3, *given, tmp_path / "killed")
+    command = [sys.executable, "-c", KILLER, "journal", "3", "run", "--resume", str(folder)]
+    again = subprocess.run([*command, "--quiet"], capture_output=True, text=True, timeout=300)
+    assert again.returncode == -signal.SIGKILL, again.stderr
+    assert found(resumed(folder)) == found(whole)
+
+
+def test_a_run_that_ended_is_left_as_it_is(unbroken, tmp_path):
+    folder = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    before = found(folder)
+    assert main(["run", "--resume", str(folder), "--quiet"]) == 0
+    assert found(folder) == before
+
+
+def test_ctrl_c_writes_the_front_so_far_and_names_the_command(unbroken, tmp_path):
+    """SIGINT in the search: exit 130, a front, and the line that resumes."""
+    program = KILLER.replace("signal.SIGKILL", "signal.SIGINT")
+    given = ["run", "--supernet", str(unbroken), "--evaluations", "80", "--runs", str(tmp_path)]
+    command = [sys.executable, "-c", program, "evaluate", "3", *given, "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    (folder,) = tmp_path.iterdir()
+    assert done.returncode == 130, done.stderr
+    assert f"python -m evonas.run --resume {folder}" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert len((folder / "front.csv").read_text().splitlines()) > 1
+    whole = run("--supernet", unbroken, "--evaluations", 80, "--runs", tmp_path / "whole")
+    assert main(["run", "--resume", str(folder), "--quiet"]) == 0
+    assert found(folder) == found(whole)
