@@ -88,9 +88,17 @@ def main(arguments: Sequence[str] | None = None, *, started: float | None = None
         print("evonas: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nothing is wrong.
+        # The reader of our output has gone (`| head`). Only a run has more to do than to show.
         sys.stderr.close()
-        return 0
+        return 1 if arguments[0] == "run" else 0
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(
+            "evonas: out of memory; give a smaller --training.batch-size or --width",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
 
 
 def _usage() -> str:
@@ -168,9 +176,12 @@ def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
     from evonas.stages.plan import fill
 
-    options = list(options)
+    options = _merged(options, "--constraint")
     base = RunConfig()
     resume, config = _value(options, "--resume"), _value(options, "--config")
+    for name, value in (("--resume", resume), ("--config", config)):
+        if value == "":
+            raise InputError(f"{name} is empty; name a run folder or leave it out")
     if resume:
         base = load(_folder(resume).config)
     elif config:
@@ -182,6 +193,23 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         named = replace(base, problem=_value(options, "--problem") or base.problem)
         base = replace(fill(replace(named, device="cpu")), device="auto", threads=None)
     return _parse(RunCommand, options, "run", RunCommand(settings=base))
+
+
+def _merged(options: Sequence[str], name: str) -> list[str]:
+    """Options with all values of a repeated one in one place: tyro would keep the last."""
+    rest: list[str] = []
+    values: list[str] = []
+    taking = False
+    for option in options:
+        if option.startswith("--"):
+            taking = option == name
+            if option.startswith(f"{name}="):
+                values.append(option.partition("=")[2])
+            elif not taking:
+                rest.append(option)
+        else:
+            (values if taking else rest).append(option)
+    return [*rest, name, *values] if values else list(options)
 
 
 def _value(options: Sequence[str], name: str) -> str | None:

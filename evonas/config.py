@@ -9,6 +9,7 @@ import json
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,6 +115,14 @@ class RunConfig:
         _at_least(self, "train_images", 2)
         _at_least(self, "validation_images", 2)
         _at_least(self, "image_size", 4)
+        if self.seed >= 2**63:
+            raise InputError(f"seed is {self.seed}; give a number below 2**63")
+        for name in ("data_dir", "space", "supernet", "start", "runs"):
+            if getattr(self, name) == "":
+                raise InputError(f"{name} is empty; give it a value or leave it out")
+        for constraint in self.constraint:
+            if not isinstance(constraint, str):
+                raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
         if self.budget is not None:
             seconds(self.budget)
 
@@ -207,6 +216,28 @@ def load(path: str | Path) -> RunConfig:
     if not isinstance(values, dict) or not isinstance(values.get("settings", values), dict):
         raise InputError(f"{path} holds no settings; name the config.json of a run")
     return from_dict(RunConfig, values.get("settings", values), str(path))
+
+
+# What decides which weights a supernet has and which images it has not seen.
+INHERITED = ("space", "width", "train_images", "validation_images", "image_size", "data_dir")
+
+
+def inherit(given: Mapping[str, Any], other: RunConfig) -> dict[str, Any]:
+    """Settings of a run whose supernet is used again, where nothing else was said.
+
+    Args:
+        given: values of settings in ``INHERITED``, ``None`` where the user said nothing.
+        other: the run that trained the supernet.
+
+    Raises:
+        InputError: a width was given that is not the supernet's.
+    """
+    width = given.get("width")
+    if width is not None and width != other.width:
+        raise InputError(
+            f"the supernet has width {other.width:g}, not {width:g}; leave the width out"
+        )
+    return {k: getattr(other, k) if v is None else v for k, v in given.items()}
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any]]:

@@ -6,6 +6,7 @@ Data, supernet, search, results: stages put together here, in one folder that su
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from evonas.runs import (
 from evonas.stages import Plan, SearchFront, TrainSupernet, Workspace, WriteResults, plan
 from evonas.stages.plan import use_threads
 from evonas.stages.results import write_results
-from evonas.stages.search import read_networks, start_file
+from evonas.stages.start import read_networks, start_file
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -130,7 +131,12 @@ def run(
         if resume is not None:
             folder.sweep()
             _check_data(folder, workspace)
-            write_json_atomic(folder.config, _description(workspace))
+            _keep_settings(folder, settled)
+            if restart_search and SearchFront(workspace).done(folder):
+                raise InputError(
+                    f"the search of {folder.path} has spent its budget; add --evaluations with "
+                    f"more than {settled.evaluations} to search anew"
+                )
         progress.say(summary(settled))
         progress.say(f"run folder: {folder.path}")
         done = Run(folder, settled)
@@ -168,17 +174,23 @@ def summary(config: RunConfig) -> str:
 
 def _create(planned: Plan) -> RunFolder:
     config = planned.config
-    if config.start:
-        networks = read_networks(config.start)
-        for network in networks:
-            planned.workspace.problem.space.encode(network)
+    networks = read_networks(config.start) if config.start else []
     description = _description(planned.workspace)
     folder = RunFolder.create(config.runs, config.problem)
-    if config.start:
-        # A copy: the run can be resumed when the file has gone or changed.
+    if networks:
+        # A copy: the run is resumed and repeated as it was when the file has gone or changed.
         write_text_atomic(start_file(folder), "\n".join(["network", *networks]) + "\n")
+        description["settings"]["start"] = str(start_file(folder).absolute())
     write_json_atomic(folder.config, description)
     return folder
+
+
+def _keep_settings(folder: RunFolder, config: RunConfig) -> None:
+    """Write settings that a resume has changed; versions stay those the run began with."""
+    stored = json.loads(folder.config.read_text(encoding="utf-8"))
+    settings = to_dict(config)
+    if stored.get("settings") != settings:
+        write_json_atomic(folder.config, {**stored, "settings": settings})
 
 
 def _description(workspace: Workspace) -> dict[str, Any]:
@@ -204,9 +216,17 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     stored = load(folder.config)
     if config is None:
         return stored
-    changed = differences(stored, config)
+    # What was not said is as it was; where the data lies may change, its checksum may not.
+    changed = {
+        name: (old, new)
+        for name, (old, new) in differences(stored, config).items()
+        if new is not None
+        and name not in ("runs", "data_dir")
+        and (name, new) != ("device", "auto")
+    }
+    if config.data_dir is not None:
+        stored = replace(stored, data_dir=os.path.abspath(config.data_dir))
     more = changed.pop("evaluations", None)
-    changed.pop("runs", None)
     if changed:
         name, (old, new) = next(iter(changed.items()))
         raise InputError(
@@ -216,7 +236,7 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     if more is None:
         return stored
     old, new = more
-    if new is None or (old is not None and new < old):
+    if old is not None and new < old:
         raise InputError(
             f"{folder.path} has a budget of {old} evaluations, which can only be raised, not "
             f"lowered to {new}; resume it without --evaluations, or start a new run"

@@ -10,7 +10,7 @@ from pymoo.core.problem import Problem
 from pymoo.indicators.hv import HV
 
 from evonas.errors import InputError, unknown
-from evonas.operators import extreme_genomes
+from evonas.operators import StratifiedSampling, extreme_genomes
 from evonas.problems.constraints import Constraint
 from evonas.spaces import SearchSpace
 
@@ -90,6 +90,8 @@ class ArchitectureProblem(Problem):
             xu=np.asarray(space.n_choices, dtype=np.int64) - 1,
             vtype=int,
         )
+        if self.constraints:
+            self._find_feasible()
         self.label = name or f"{space.name}-{'-'.join(self.objectives[1:])}"
 
     @abstractmethod
@@ -222,6 +224,22 @@ class ArchitectureProblem(Problem):
                 f"{most:.0f} in the space '{self.space.name}'"
             )
         return constraint.bound < most if constraint.upper else constraint.bound > least
+
+    def _find_feasible(self) -> None:
+        try:
+            StratifiedSampling(lambda X: np.zeros(len(X)))(
+                self, 1, random_state=np.random.default_rng(0)
+            )
+        except ValueError:
+            limits = " and ".join(map(str, self.constraints))
+            ranges = "; ".join(
+                f"{c} go from {self._range(c)[0]:.0f} to {self._range(c)[1]:.0f}"
+                for c in dict.fromkeys(c.cost for c in self.constraints)
+            )
+            raise InputError(
+                f"no network was found that keeps {limits}; loosen one ({ranges} in the space "
+                f"'{self.space.name}')"
+            ) from None
 
     def _range(self, name: str) -> tuple[float, float]:
         if name == "error":

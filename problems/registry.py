@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from evonas.config import inherit, load
 from evonas.data import get_data, list_data
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
@@ -76,6 +77,25 @@ def get_problem(
         InputError: a name is unknown, or data, space and supernet do not fit each other.
     """
     data_name, objectives = split_name(name)
+    if isinstance(supernet, str | Path):
+        given: dict[str, Any] = {
+            "space": space,
+            "width": width,
+            "train_images": train_images,
+            "validation_images": validation_images,
+            "image_size": image_size,
+            "data_dir": data_dir,
+        }
+        other = Path(supernet) / "config.json"
+        if other.exists():
+            # The images that a supernet has not seen are those that its run set aside.
+            return get_problem(
+                name,
+                device=device,
+                supernet=Path(supernet) / "supernet" / "weights.safetensors",
+                constraints=constraints,
+                **inherit(given, load(other)),
+            )
     device = resolve_device(device)
     defaults = defaults_for(data_name, device.partition(":")[0])
     data = get_data(

@@ -103,6 +103,19 @@ def test_searching_a_trained_supernet_again(finished, tmp_path, capsys):
     assert done.supernet().trained_steps == 40
 
 
+def test_a_supernet_is_never_scored_on_images_it_was_trained_on(finished, tmp_path, capsys):
+    more = ["--supernet", finished, "--runs", tmp_path, "--quiet", "--validation-images"]
+    refused(capsys, ["run", *more, 400], "ask for at most 350")
+    refused(capsys, ["run", "--supernet", finished, "--width", 0.5], "the supernet has width 1")
+
+
+def test_restarting_a_search_keeps_its_results(copy_of):
+    again = ["--evaluations", "60", "--restart-search", "--quiet"]
+    assert main(["run", "--resume", str(copy_of), *again]) == 0
+    text = (copy_of / "journal.jsonl").read_text()
+    assert '"restart"' in text
+
+
 def test_starting_from_a_front(finished, tmp_path):
     arguments = ["run", "--supernet", finished, "--start", finished / "front.csv", "--runs",
                  tmp_path, "--seed", 5, "--evaluations", 20, "--quiet"]  # fmt: skip
@@ -138,7 +151,7 @@ def test_help_shows_every_default(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["run", "--problem", "cifar10-params", "--help"])
     assert stop.value.code == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "default: cifar10-params" in said and "default: macro" in said
     for option in ("--training.steps", "--evaluations", "--width", "--training.lr"):
         line = said[said.index(option) :].split("--", 2)[1]
@@ -164,6 +177,11 @@ def test_no_verb_shows_the_verbs(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["run", "--constraint", "params>=9000", "--constraint", "macs<=9000"], "no network was"),
+        (["run", "--algorithm", "moead", "--constraint", "params<=9000"], "moead"),
+        (["run", "--resume", ""], "--resume is empty"),
+        (["run", "--seed", "9" * 30], "below 2**63"),
+        (["run", "--budget", "20s", "--training.steps", "999999"], "is too small"),
         (["run", "--problem", "cifar-params"], "unknown problem 'cifar-params'; did you mean"),
         (["run", "--space", "macr"], "unknown space 'macr'; did you mean macro"),
         (["run", "--algorithm", "nsga"], "unknown algorithm 'nsga'; did you mean nsga"),
@@ -213,6 +231,7 @@ def test_a_missing_data_folder_is_never_created(capsys, tmp_path):
         (["--evaluations", "20"], "can only be raised"),
         (["--algorithm", "random"], "algorithm = nsga2, not random"),
         (["--dry-run"], "leave --dry-run/--config out"),
+        (["--restart-search"], "has spent its budget; add --evaluations"),
     ],
 )
 def test_a_resume_with_changed_settings_is_refused(copy_of, capsys, changed, message):

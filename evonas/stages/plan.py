@@ -1,18 +1,21 @@
 """From what the user said to fixed numbers: defaults, a time budget, and what a run will cost."""
 
+import math
 import os
 import time
 from dataclasses import dataclass, fields, replace
 
-from evonas.config import RunConfig, load, seconds
+from evonas.config import INHERITED, RunConfig, inherit, load, seconds
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.defaults import defaults_for
 from evonas.problems.registry import split_name
 from evonas.runs import RunFolder
-from evonas.search import list_algorithms
+from evonas.search import get_algorithm, list_algorithms
+from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths
+from evonas.training.schedule import LEAST_STEPS
 
 # Share of a budget that the search may take; what it does not need goes to the training.
 SEARCH_SHARE = 0.25
@@ -20,8 +23,6 @@ SEARCH_SHARE = 0.25
 RESERVE_SHARE, RESERVE_SECONDS = 0.04, 5.0
 # Fewer validation images than this tell networks apart badly.
 LEAST_IMAGES = 500
-# Fewer steps than this train nothing worth searching.
-LEAST_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,16 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     filled = fill(config)
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
+    # Refuses what the algorithm or the start cannot do before minutes of training, not after.
+    get_algorithm(filled.algorithm, problem, pop_size=filled.pop_size)
+    if filled.start:
+        for network in read_networks(filled.start):
+            problem.space.encode(network)
     if not filled.supernet:
         assert filled.training.batch_size
         problem.data.train.steps(filled.training.batch_size)  # refuses a batch that is too large
     else:
-        workspace.load_supernet(filled.supernet)
+        problem.supernet = workspace.load_supernet(filled.supernet)
     undecided = config.budget is not None and (
         config.evaluations is None or (config.training.steps is None and not config.supernet)
     )
@@ -127,12 +133,16 @@ def fill(config: RunConfig) -> RunConfig:
         raise unknown("algorithm", config.algorithm, list_algorithms())
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
-        inherited = ("space", "width", "train_images", "validation_images", "image_size")
-        config = replace(
-            config,
-            **{name: getattr(config, name) or getattr(other, name) for name in inherited},
-            data_dir=config.data_dir or other.data_dir,
-        )
+        given = {name: getattr(config, name) for name in INHERITED}
+        config = replace(config, **inherit(given, other), training=other.training)
+    # A run is resumed from anywhere, and where the variable is not set.
+    folder = config.data_dir or (os.environ.get("EVONAS_DATA") if data != "digits" else None)
+    config = replace(
+        config,
+        data_dir=_absolute(folder),
+        supernet=_absolute(config.supernet),
+        start=_absolute(config.start),
+    )
     if config.training.paths is not None:
         get_paths(config.training.paths)
     device = resolve_device(config.device)
@@ -145,7 +155,7 @@ def fill(config: RunConfig) -> RunConfig:
     return replace(
         config,
         device=device,
-        threads=config.threads or os.cpu_count() or 1,
+        threads=config.threads or _cores(),
         space=config.space or defaults.space,
         width=config.width or defaults.width,
         evaluations=config.evaluations or defaults.evaluations,
@@ -153,6 +163,10 @@ def fill(config: RunConfig) -> RunConfig:
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
     )
+
+
+def _absolute(path: str | None) -> str | None:
+    return os.path.abspath(path) if path else None
 
 
 def divide(
@@ -175,10 +189,10 @@ def divide(
     """
     assert config.evaluations and config.training.steps
     usable = left * (1 - RESERVE_SHARE) - RESERVE_SECONDS
-    train = 0.0 if config.supernet else config.training.steps * timing.step
     may_train = "steps" in free and not config.supernet
-    share = usable * SEARCH_SHARE if may_train else usable - train
-    evaluations = config.evaluations
+    fixed = 0.0 if config.supernet or may_train else config.training.steps * timing.step
+    share = usable * SEARCH_SHARE if may_train else usable - fixed
+    evaluations = max(config.evaluations, config.pop_size)
     if "evaluations" in free:
         if "validation_images" in free and evaluations * images * timing.image > share:
             images = min(images, max(LEAST_IMAGES, images // 2))
@@ -186,12 +200,18 @@ def divide(
         # Where nothing is trained the search takes all the time there is.
         evaluations = min(evaluations, fit) if may_train else fit
         if evaluations < config.pop_size:
-            raise _too_small(config, timing, images)
+            search = config.pop_size * images * timing.image
+            least = LEAST_STEPS * timing.step
+            raise _too_small(
+                config, max(search / SEARCH_SHARE, search + least) if may_train else search + fixed
+            )
     steps = config.training.steps
     if may_train:
         steps = int((usable - evaluations * images * timing.image) / timing.step)
         if steps < LEAST_STEPS:
-            raise _too_small(config, timing, images)
+            raise _too_small(
+                config, (LEAST_STEPS + 1) * timing.step + evaluations * images * timing.image
+            )
     return replace(
         config,
         evaluations=evaluations,
@@ -200,21 +220,23 @@ def divide(
     )
 
 
-def _too_small(config: RunConfig, timing: Timing, images: int) -> InputError:
-    train = 0.0 if config.supernet else LEAST_STEPS * timing.step
-    search = config.pop_size * images * timing.image
-    least = (max(train * 2, search / SEARCH_SHARE) + RESERVE_SECONDS) / (1 - RESERVE_SHARE) + 15
+def _too_small(config: RunConfig, needed: float) -> InputError:
+    # What is measured first takes some seconds as well.
+    least = (needed + RESERVE_SECONDS) / (1 - RESERVE_SHARE) + 2 * RESERVE_SECONDS
     return InputError(
         f"a budget of {config.budget} is too small to train and search anything on this device; "
-        f"give at least {least:.0f}s"
+        f"give at least {math.ceil(least)}s"
     )
 
 
 def _measure(workspace: Workspace) -> Timing:
     from evonas.supernet.calibration import time_evaluation, time_step
 
-    supernet = workspace.new_supernet()
-    step = time_step(supernet, workspace.config.training)
+    supernet = workspace.problem.supernet
+    step = 0.0
+    if supernet is None:
+        supernet = workspace.new_supernet()
+        step = time_step(supernet, workspace.config.training)
     return Timing(step, time_evaluation(supernet) / len(supernet.data.validation))
 
 
@@ -225,4 +247,10 @@ def use_threads(config: RunConfig) -> None:
     """
     import torch
 
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or _cores())
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,7 +1,7 @@
 """How long a step and an evaluation take on the device at hand."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -13,9 +13,10 @@ from evonas.config import TrainingConfig, seconds
 from evonas.errors import InputError
 from evonas.supernet.supernet import Supernet
 from evonas.training import Trainer
+from evonas.training.schedule import LEAST_STEPS
 
-# Fewer steps than this train nothing worth searching.
-LEAST_STEPS = 20
+# Measuring a slow space must not eat a budget: it ends after so many seconds.
+LONGEST = 5.0
 
 
 def time_step(supernet: Supernet, config: TrainingConfig, *, steps: int = 40) -> float:
@@ -26,20 +27,33 @@ def time_step(supernet: Supernet, config: TrainingConfig, *, steps: int = 40) ->
     Args:
         supernet: gives space, data and width.
         config: ``steps`` may be ``None``.
-        steps: steps timed, after eight that are not.
+        steps: steps timed, after a few that are not; fewer where they take over 5 seconds.
     """
     # The schedule is of no importance here.
     copy = Supernet(supernet.space, supernet.data, supernet.width)
     trainer = copy.trainer(replace(config, steps=10**6))
     batches = _endless(trainer)
-    for images, labels in islice(batches, 8):
+    taken, seconds = _timed(trainer, islice(batches, 2), supernet.device)
+    once = seconds / taken
+    warm = max(1, min(8, int(LONGEST / 4 / once)))
+    _timed(trainer, islice(batches, warm), supernet.device)
+    taken, seconds = _timed(
+        trainer, islice(batches, max(2, min(steps, int(LONGEST / once)))), supernet.device
+    )
+    return seconds / taken
+
+
+def _timed(
+    trainer: Trainer, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> tuple[int, float]:
+    """Train on batches; how many there were, and how long all took."""
+    _wait(device)
+    start, steps = time.perf_counter(), 0
+    for images, labels in batches:
         trainer.train_step(images, labels)
-    _wait(supernet.device)
-    start = time.perf_counter()
-    for images, labels in islice(batches, steps):
-        trainer.train_step(images, labels)
-    _wait(supernet.device)
-    return (time.perf_counter() - start) / steps
+        steps += 1
+    _wait(device)
+    return steps, time.perf_counter() - start
 
 
 def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
@@ -55,11 +69,13 @@ def _wait(device: torch.device) -> None:
 def time_evaluation(supernet: Supernet, *, networks: int = 6) -> float:
     """Seconds to score one network on the validation images, averaged over random networks."""
     random_state = np.random.default_rng(0)
+    start = time.perf_counter()
     supernet.evaluate(supernet.space.sample(1, random_state))
-    genomes = supernet.space.sample(networks, random_state)
+    first = time.perf_counter() - start
+    genomes = supernet.space.sample(max(1, min(networks, int(LONGEST / first))), random_state)
     start = time.perf_counter()
     supernet.evaluate(genomes)
-    return (time.perf_counter() - start) / networks
+    return (time.perf_counter() - start) / len(genomes)
 
 
 def steps_within(budget: str | float, supernet: Supernet, config: TrainingConfig) -> int:

@@ -247,6 +247,7 @@ class Supernet:
                 "steps": self.trained_steps,
                 "data": self.data.name,
                 "data_checksum": self.data.checksum,
+                "validation": len(self.data.validation),
             },
         ).save(path)
 
@@ -294,6 +295,17 @@ class Supernet:
             raise InputError(
                 f"{path} was trained on '{values['data']}', not '{supernet.data.name}'; "
                 "give a supernet of the same data"
+            )
+        if values["data_checksum"] != supernet.data.checksum:
+            raise InputError(
+                f"{path} was trained on other images than '{supernet.data.name}' has now; give the "
+                "data folder that it was trained on"
+            )
+        if len(supernet.data.validation) > values["validation"]:
+            # Splits are nested: more validation images would be taken from the training images.
+            raise InputError(
+                f"{path} has seen some of these {len(supernet.data.validation)} validation images "
+                f"in its training; ask for at most {values['validation']}"
             )
         try:
             supernet.network.load_state_dict(saved.tensors)

@@ -2,6 +2,9 @@
 
 import math
 
+# Fewer steps than this train nothing worth searching.
+LEAST_STEPS = 20
+
 
 def warmup_cosine(step: int, steps: int, *, peak: float, warmup: float) -> float:
     """Linear rise over the first ``warmup`` share of the steps, then a half cosine to zero.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evonas.config import TrainingConfig
+from evonas.config import TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
 from evonas.training.schedule import warmup_cosine
@@ -87,6 +87,7 @@ class Trainer:
         self.device = self.parameters[0].device
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.random_state = np.random.default_rng(seed)
+        self.seed = seed
         self.step = 0
         self.optimizer = torch.optim.SGD(
             self.parameters,
@@ -189,17 +190,17 @@ class Trainer:
             {k: v.clone() for k, v in tensors.items()},
             {
                 "step": self.step,
-                "steps": self.steps,
-                "batch_size": self.config.batch_size,
+                "settings": {**to_dict(self.config), "seed": self.seed},
                 "random_state": json.dumps(self.random_state.bit_generator.state),
             },
         )
 
     def _restore(self, saved: Checkpoint) -> None:
-        for name, now in (("steps", self.steps), ("batch_size", self.config.batch_size)):
-            if saved.values.get(name) != now:
+        before = saved.values.get("settings", {})
+        for name, now in {**to_dict(self.config), "seed": self.seed}.items():
+            if before.get(name) != now:
                 raise InputError(
-                    f"{self.checkpoint} was made with {name} = {saved.values.get(name)}, "
+                    f"{self.checkpoint} was made with {name} = {before.get(name)}, "
                     f"not {now}; give the same settings or another run folder"
                 )
         weights = {
