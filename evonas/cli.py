@@ -247,7 +247,7 @@ def _show_run(done: Any) -> None:
     from rich.table import Table
 
     front = done.front
-    table = Table(title=f"Pareto front of {done.config.problem}: {len(front)} networks")
+    table = Table()
     for name in ("network", *front.columns):
         table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
     for i in range(len(front)):
@@ -257,6 +257,7 @@ def _show_run(done: Any) -> None:
             for n, v in values.items()
         ]
         table.add_row(front.networks[i], *cells)
+    print(f"Pareto front of {done.config.problem}: {len(front)} networks")
     _print_table(table)
     path = done.folder.path
     print(f"run folder  {path}")

@@ -32,13 +32,13 @@ def _training(steps: int, batch_size: int, lr: float, weight_decay: float) -> Tr
 
 # Times are for 2 cores of a server CPU of 2022, and one data-centre GPU (not measured there yet).
 _SMALL = {
-    "cpu": Defaults(  # about half a minute
+    "cpu": Defaults(  # about a minute
         space="tiny",
         evaluations=400,
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(1500, 64, 0.2, 5e-4),
+        training=_training(2400, 64, 0.2, 5e-4),
     ),
     "cuda": Defaults(
         space="tiny",
@@ -46,7 +46,7 @@ _SMALL = {
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(1500, 64, 0.2, 5e-4),
+        training=_training(2400, 64, 0.2, 5e-4),
     ),
 }
 _CIFAR = {
