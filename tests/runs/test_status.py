@@ -7,8 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from evonas.atomic import write_json_atomic
 from evonas.errors import InputError
-from evonas.runs import Journal, RunFolder, drive, locked, read_status, write_json_atomic
+from evonas.runs import Journal, RunFolder, drive, locked, read_status
 
 
 @pytest.fixture

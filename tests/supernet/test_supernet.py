@@ -9,6 +9,7 @@ from evonas.data import get_data
 from evonas.errors import InputError
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
+from evonas.supernet.supernet import EVALUATION_BATCH
 
 TRAINING = TrainingConfig(
     steps=250, batch_size=64, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair"
@@ -54,8 +55,13 @@ def test_scores_do_not_depend_on_the_company(trained, space):
 
 def test_scores_are_percent_and_nats_of_all_validation_images(trained, space, digits):
     x = genomes(space, 1)[0]
-    images, labels = next(iter(digits.validation.batches(len(digits.validation))))
-    logits = trained.logits(images, tuple(space.canonical(x[None])[0].tolist()))
+    genome = tuple(space.canonical(x[None])[0].tolist())
+    # Batches of nearly equal size that hold every validation image once.
+    batches = list(digits.validation.batches(EVALUATION_BATCH))
+    assert sum(len(labels) for _, labels in batches) == len(digits.validation) == 350
+    with torch.no_grad():
+        logits = torch.cat([trained.logits(images, genome) for images, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
     scores = trained.evaluate(x[None])
     wrong = (logits.argmax(1) != labels).double().mean()
     assert scores.error[0] == pytest.approx(100 * float(wrong))
@@ -125,7 +131,8 @@ def test_restricted_space_trains_and_scores_in_the_numbering_of_its_base(trained
 
 
 def losses_of(supernet, lifted):
-    return np.array([supernet._score(tuple(g))[1] for g in lifted.tolist()])
+    with torch.no_grad():
+        return np.array([supernet._score(tuple(g))[1] for g in lifted.tolist()])
 
 
 def test_diverged_weights_are_an_error_and_no_number(space, digits):
