@@ -25,6 +25,20 @@ class SharedNetwork(nn.Module):
         Returns:
             Name -> tensor; buffers are left out, since running statistics belong to no path.
         """
+        state = {}
+        for name, value in self.named_parameters():
+            parts = name.split(".")
+            at = self._gene_in(parts)
+            if at is not None:
+                # "...<gene>.<choice>..." here is "...<gene>..." in the stand-alone network.
+                if genome[int(parts[at])] != int(parts[at + 1]):
+                    continue
+                del parts[at + 1]
+            state[".".join(parts)] = value.detach()
+        return state
+
+    def _gene_in(self, parts: Sequence[str]) -> int | None:
+        """Where the parts of a parameter's name hold the gene; None for what no gene changes."""
         raise NotImplementedError
 
 
@@ -60,18 +74,8 @@ class SharedChain(SharedNetwork):
             x = layer[choice](x)  # type: ignore[index]
         return self.head(x)
 
-    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
-        """Weights of one path under their stand-alone names."""
-        state = {}
-        for name, value in self.named_parameters():
-            parts = name.split(".")
-            if parts[0] == "layers":
-                gene, choice = int(parts[1]), int(parts[2])
-                if genome[gene] != choice:
-                    continue
-                del parts[2]
-            state[".".join(parts)] = value.detach()
-        return state
+    def _gene_in(self, parts: Sequence[str]) -> int | None:
+        return 1 if parts[0] == "layers" else None
 
 
 @shared_network.register
@@ -119,18 +123,8 @@ class SharedCells(SharedNetwork):
             x = cell(x, genome, live) if isinstance(cell, SharedCell) else cell(x)
         return self.head(x)
 
-    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
-        """Weights of one path under their stand-alone names."""
-        state = {}
-        for name, value in self.named_parameters():
-            parts = name.split(".")
-            if parts[0] == "cells" and parts[2] == "ops":
-                gene, choice = int(parts[3]), int(parts[4])
-                if genome[gene] != choice:
-                    continue
-                del parts[4]
-            state[".".join(parts)] = value.detach()
-        return state
+    def _gene_in(self, parts: Sequence[str]) -> int | None:
+        return 3 if parts[0] == "cells" and parts[2] == "ops" else None
 
 
 @shared_network.register
