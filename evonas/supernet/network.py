@@ -1,6 +1,6 @@
 """Networks that hold every choice of every gene and run one path of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
 
 import torch
@@ -15,6 +15,16 @@ from evonas.spaces.networks import cell_forward
 
 class SharedNetwork(nn.Module):
     """Shared weights of a space; called as ``network(images, genome)`` with a tuple of ints."""
+
+    def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
+        """Logits (n, classes) of many paths, one after the other, the same as one by one.
+
+        Args:
+            images: float (n, channels, height, width).
+            genomes: one choice per gene; those that start alike had better be neighbours.
+        """
+        for genome in genomes:
+            yield self(images, genome)
 
     def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
         """Weights of one path under the names that the stand-alone network gives them.
@@ -69,10 +79,25 @@ class SharedChain(SharedNetwork):
 
     def forward(self, images: Tensor, genome: Sequence[int]) -> Tensor:
         """Logits (n, classes) of one path."""
-        x = self.stem(images)
-        for layer, choice in zip(self.layers, genome, strict=True):
-            x = layer[choice](x)  # type: ignore[index]
-        return self.head(x)
+        return next(self.each(images, (genome,)))
+
+    def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
+        """As in the base class; layers that a path shares with the one before are not run again.
+
+        In lexicographic order that walks the prefix tree of the genomes depth first, and holds
+        the activations of one path.
+        """
+        values = [self.stem(images)]
+        before: Sequence[int] = ()
+        for genome in genomes:
+            same = 0
+            while same < len(before) and before[same] == genome[same]:
+                same += 1
+            del values[same + 1 :]
+            for gene in range(same, len(self.layers)):
+                values.append(self.layers[gene][genome[gene]](values[-1]))  # type: ignore[index]
+            yield self.head(values[-1])
+            before = genome
 
     def _gene_in(self, parts: Sequence[str]) -> int | None:
         return 1 if parts[0] == "layers" else None

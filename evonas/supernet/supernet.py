@@ -1,6 +1,6 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -144,8 +144,9 @@ class Supernet:
     def evaluate(self, X: np.ndarray) -> Scores:
         """Score genomes on the validation images.
 
-        Genomes that are equal functions share one evaluation. Normalisation uses the statistics
-        of each batch of validation images, so a score does not depend on the other genomes.
+        Genomes that are equal functions share one evaluation, and paths that start alike share
+        the layers they start with. Normalisation uses the statistics of each batch of validation
+        images, so a score does not depend on the other genomes.
 
         Args:
             X: int (n, n_var).
@@ -159,26 +160,31 @@ class Supernet:
         space = self.space
         canonical = space.lift(space.canonical(space.check(X)))
         distinct, where = np.unique(canonical, axis=0, return_inverse=True)
-        scores = np.array([self._score(tuple(g)) for g in distinct.tolist()]).reshape(-1, 2)
+        scores = self._score([tuple(genome) for genome in distinct.tolist()])
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
-    def _score(self, genome: tuple[int, ...]) -> tuple[float, float]:
-        wrong = loss = torch.zeros((), device=self.device)
+    def _score(self, genomes: Sequence[tuple[int, ...]]) -> np.ndarray:
+        """Error and loss (n, 2) of genomes as written, in the numbering of the base space."""
+        wrong = torch.zeros(len(genomes), device=self.device)
+        loss = torch.zeros(len(genomes), device=self.device)
         images = 0
         for batch, labels in self._batches():
-            logits = self.logits(batch, genome)
-            wrong = wrong + (logits.argmax(1) != labels).sum()
-            loss = loss + F.cross_entropy(logits, labels, reduction="sum")
+            with self._autocast():
+                for i, logits in enumerate(self.network.each(batch, genomes)):
+                    wrong[i] += (logits.argmax(1) != labels).sum()
+                    loss[i] += F.cross_entropy(logits.float(), labels, reduction="sum")
             images += len(labels)
-        error, nats = 100.0 * float(wrong) / images, float(loss) / images
-        if not np.isfinite(nats):
-            name = self.space.base.decode(np.array(genome))
+        error = 100.0 * wrong.double().cpu().numpy() / images
+        nats = loss.double().cpu().numpy() / images
+        if not np.isfinite(nats).all():
+            bad = int(np.flatnonzero(~np.isfinite(nats))[0])
+            name = self.space.base.decode(np.array(genomes[bad]))
             raise InputError(
-                f"the loss of {name} is {nats}: the shared weights have diverged; train again "
+                f"the loss of {name} is {nats[bad]}: the shared weights have diverged; train again "
                 "with a smaller --training.lr"
             )
-        return error, nats
+        return np.stack([error, nats], axis=1)
 
     def logits(self, images: Tensor, genome: tuple[int, ...]) -> Tensor:
         """Logits of one path, as written.
@@ -190,8 +196,11 @@ class Supernet:
         Returns:
             float32 (n, classes).
         """
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self._autocast():
             return self.network(images, genome).float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
         if self._validation is not None:

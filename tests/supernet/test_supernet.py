@@ -53,6 +53,24 @@ def test_scores_do_not_depend_on_the_company(trained, space):
     assert together.loss.tolist() == [s.loss[0] for s in alone]
 
 
+def test_paths_that_start_alike_share_layers(trained, space):
+    X = np.array([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1], [2, 0, 1, 0, 0, 1]])
+    images = torch.rand(5, *space.input_shape)
+    runs = []
+    hooks = [
+        layer[choice].register_forward_hook(lambda *_, gene=gene: runs.append(gene))
+        for gene, layer in enumerate(trained.network.layers)
+        for choice in range(len(layer))
+    ]
+    with torch.no_grad():
+        together = list(trained.network.each(images, X.tolist()))
+        assert runs == [0, 1, 2, 3, 4, 5] + [5] + [2, 3, 4, 5] + [0, 1, 2, 3, 4, 5]
+        for hook in hooks:
+            hook.remove()
+        for x, logits in zip(X, together, strict=True):
+            assert torch.equal(logits, trained.logits(images, tuple(x.tolist())))
+
+
 def test_scores_are_percent_and_nats_of_all_validation_images(trained, space, digits):
     x = genomes(space, 1)[0]
     genome = tuple(space.canonical(x[None])[0].tolist())
@@ -73,7 +91,7 @@ def test_equal_networks_share_one_evaluation(trained, space, monkeypatch):
     X = np.array([[1, 0, 1, 0, 1, 0]] * 3)
     calls = []
     score = trained._score
-    monkeypatch.setattr(trained, "_score", lambda genome: calls.append(genome) or score(genome))
+    monkeypatch.setattr(trained, "_score", lambda genomes: calls.extend(genomes) or score(genomes))
     scores = trained.evaluate(X)
     assert len(calls) == 1 and len(set(scores.error)) == 1
 
@@ -132,7 +150,7 @@ def test_restricted_space_trains_and_scores_in_the_numbering_of_its_base(trained
 
 def losses_of(supernet, lifted):
     with torch.no_grad():
-        return np.array([supernet._score(tuple(g))[1] for g in lifted.tolist()])
+        return np.array([supernet._score([tuple(g)])[0, 1] for g in lifted.tolist()])
 
 
 def test_diverged_weights_are_an_error_and_no_number(space, digits):
