@@ -23,6 +23,10 @@ from evonas.search.evaluator import DistinctEvaluator
 
 POP_SIZE = 20
 
+# Share of matings that cross two parents; the others mutate one. NSGA-II on NAS-Bench-Macro, 400
+# evaluations, 24 seeds: mean excess error 0.24 points with pymoo's 0.9, 0.11 with 0.5.
+CROSSOVER = 0.5
+
 # name -> a function of no arguments that makes the operator
 _MUTATIONS: dict[str, Callable[[], Mutation]] = {"uniform": ChoiceMutation}
 
@@ -104,7 +108,7 @@ def variation(
     Args:
         problem: the pymoo problem, read and not kept.
         sampling: an operator, genomes, a Population, or None.
-        crossover: an operator; None is uniform crossover.
+        crossover: an operator; None is uniform crossover of half of the matings.
         mutation: an operator or its name; None is `"uniform"`.
 
     Raises:
@@ -115,7 +119,7 @@ def variation(
             raise unknown("mutation", mutation, _MUTATIONS)
         mutation = _MUTATIONS[mutation]()
     operators: dict[str, Any] = {
-        "crossover": UniformCrossover() if crossover is None else crossover,
+        "crossover": UniformCrossover(prob=CROSSOVER) if crossover is None else crossover,
         "mutation": ChoiceMutation() if mutation is None else mutation,
     }
     for name, kind in (("crossover", Crossover), ("mutation", Mutation)):
