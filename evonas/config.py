@@ -26,7 +26,7 @@ class TrainingConfig:
     steps: int | None = None
     """Optimiser steps in all."""
     batch_size: int | None = None
-    """Images per step."""
+    """Images per step; where it trains several networks, each sees a part of its own."""
     lr: float | None = None
     """Peak learning rate."""
     momentum: float = 0.9
@@ -39,8 +39,11 @@ class TrainingConfig:
     """Share of the target spread evenly over all classes."""
     clip_norm: float = 5.0
     """Largest norm of a step's gradient; 0 switches clipping off."""
+    half_resolution: float | None = None
+    """Share of the steps, from the first on, that see images of half the side: far cheaper."""
     paths: str | None = None
-    """Networks of a step: "uniform" (one at random) or "fair" (every choice equally often)."""
+    """Networks of a step: "uniform" (one at random), "fair" (every choice equally often) or
+    "spread" (fair ones in turn with some of all sizes)."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""
@@ -56,6 +59,10 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise InputError(f"training.{name} is {value}; give a number from 0 to below 1")
+        if self.half_resolution is not None and not 0 <= self.half_resolution <= 1:
+            raise InputError(
+                f"training.half_resolution is {self.half_resolution}; give a share from 0 to 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ LINE_EVERY = 10.0
 """Seconds between two lines of a stage, where lines are written."""
 
 
+Work = Callable[[int], float]
+
+
 class Step(Protocol):
     """A stage under way."""
 
@@ -26,9 +29,13 @@ class Progress(Protocol):
     """What stages tell how far they are."""
 
     def stage(
-        self, name: str, total: int, unit: str, *, done: int = 0
+        self, name: str, total: int, unit: str, *, done: int = 0, work: Work = float
     ) -> AbstractContextManager[Step]:
-        """A stage of `total` units (plural, such as "networks"), `done` of them before."""
+        """A stage of `total` units (plural, such as "networks"), `done` of them before.
+
+        `work` says how much work the first so many units are, in a measure of its own; by default
+        all are alike. Time left is told by it.
+        """
 
     def say(self, text: str) -> None:
         """One line of news."""
@@ -51,7 +58,13 @@ def open_progress(
 
 
 def describe(
-    done: int, total: int, unit: str, *, rate: float | None, numbers: Mapping[str, float]
+    done: int,
+    total: int,
+    unit: str,
+    *,
+    rate: float | None,
+    left: float | None = None,
+    numbers: Mapping[str, float],
 ) -> str:
     """One line on a stage: how many of how many, units per second, time left, numbers.
 
@@ -60,13 +73,14 @@ def describe(
         total: units in all.
         unit: their name, plural.
         rate: units per second; None while unknown.
+        left: seconds that the rest will take; None while unknown.
         numbers: values by name.
     """
     parts = [f"{done}/{total} {unit}"]
     if rate:
         parts += [f"{format_rate(rate)} {unit}/s"]
-        if done < total:
-            parts += [f"{format_seconds((total - done) / rate)} left"]
+    if left is not None and done < total:
+        parts += [f"{format_seconds(left)} left"]
     return ", ".join(parts + format_numbers(numbers))
 
 
@@ -94,9 +108,16 @@ class _Meter:
     """Counts units and time; tells `show` after every advance."""
 
     def __init__(
-        self, total: int, unit: str, done: int, clock: Callable[[], float], show: Any
+        self,
+        total: int,
+        unit: str,
+        done: int,
+        work: Work,
+        clock: Callable[[], float],
+        show: Any,
     ) -> None:
         self.total, self.unit, self.done, self.before = total, unit, done, done
+        self._work = work
         self.numbers: dict[str, float] = {}
         self._clock, self._show, self.start = clock, show, clock()
 
@@ -116,8 +137,18 @@ class _Meter:
         return new / self.seconds if new > 0 and self.seconds > 0 else None
 
     @property
+    def left(self) -> float | None:
+        """Seconds that the rest takes at the pace of this process."""
+        new = self._work(self.done) - self._work(self.before)
+        if new <= 0 or self.seconds <= 0:
+            return None
+        return (self._work(self.total) - self._work(self.done)) * self.seconds / new
+
+    @property
     def text(self) -> str:
-        return describe(self.done, self.total, self.unit, rate=self.rate, numbers=self.numbers)
+        return describe(
+            self.done, self.total, self.unit, rate=self.rate, left=self.left, numbers=self.numbers
+        )
 
 
 class QuietProgress:
@@ -140,7 +171,9 @@ class QuietProgress:
         self._every, self._clock = every, clock
 
     @contextlib.contextmanager
-    def stage(self, name: str, total: int, unit: str, *, done: int = 0) -> Iterator[Step]:
+    def stage(
+        self, name: str, total: int, unit: str, *, done: int = 0, work: Work = float
+    ) -> Iterator[Step]:
         """A stage; its last line says that it is done, or how far it came."""
         shown = self._clock()
 
@@ -151,7 +184,7 @@ class QuietProgress:
                 shown = self._clock()
                 self._line(f"{name}: {meter.text}")
 
-        meter = _Meter(total, unit, done, self._clock, show)
+        meter = _Meter(total, unit, done, work, self._clock, show)
         self._line(f"{name}: {done}/{total} {unit}" + (" already done" if done else ""))
         with self._showing(name, meter):
             try:

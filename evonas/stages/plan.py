@@ -194,8 +194,9 @@ def divide(
     share = usable * SEARCH_SHARE if may_train else usable - fixed
     evaluations = max(config.evaluations, config.pop_size)
     if "evaluations" in free:
-        if "validation_images" in free and evaluations * images * timing.image > share:
-            images = min(images, max(LEAST_IMAGES, images // 2))
+        for _ in range(2 if "validation_images" in free else 0):
+            if evaluations * images * timing.image > share:
+                images = min(images, max(LEAST_IMAGES, images // 2))
         fit = int(share / (images * timing.image)) // config.pop_size * config.pop_size
         # Where nothing is trained the search takes all the time there is.
         evaluations = min(evaluations, fit) if may_train else fit
@@ -237,7 +238,7 @@ def _measure(workspace: Workspace) -> Timing:
     if supernet is None:
         supernet = workspace.new_supernet()
         step = time_step(supernet, workspace.config.training)
-    return Timing(step, time_evaluation(supernet) / len(supernet.data.validation))
+    return Timing(step, time_evaluation(supernet, networks=workspace.config.pop_size))
 
 
 def use_threads(config: RunConfig) -> None:

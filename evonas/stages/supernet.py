@@ -40,7 +40,7 @@ class TrainSupernet:
         assert training.steps
         trainer = supernet.trainer(training, seed=config.seed, checkpoint=checkpoint)
         with context.progress.stage(
-            "supernet", training.steps, "steps", done=trainer.step
+            "supernet", training.steps, "steps", done=trainer.step, work=trainer.work
         ) as progress:
             done = supernet.train(
                 training,

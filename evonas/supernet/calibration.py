@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evonas.config import TrainingConfig, seconds
 from evonas.errors import InputError
-from evonas.supernet.supernet import Supernet
+from evonas.supernet.supernet import EVALUATION_BATCH, Supernet
 from evonas.training import Trainer
 from evonas.training.schedule import LEAST_STEPS
 
@@ -20,18 +20,28 @@ LONGEST = 5.0
 
 
 def time_step(supernet: Supernet, config: TrainingConfig, *, steps: int = 40) -> float:
-    """Seconds of one training step, averaged over sampled paths.
+    """Seconds of one training step, averaged over sampled paths and over both sizes of image.
 
     The given supernet is left as it is: one of the same shape is trained for a moment.
 
     Args:
         supernet: gives space, data and width.
         config: ``steps`` may be ``None``.
-        steps: steps timed, after a few that are not; fewer where they take over 5 seconds.
+        steps: steps timed of each size of image, after a few that are not; fewer where they take
+            over 5 seconds.
     """
-    # The schedule is of no importance here.
     copy = Supernet(supernet.space, supernet.data, supernet.width)
-    trainer = copy.trainer(replace(config, steps=10**6))
+    half = config.half_resolution or 0.0
+    return sum(
+        share * _time_step(copy, replace(config, half_resolution=size), steps)
+        for share, size in ((half, 1.0), (1 - half, 0.0))
+        if share
+    )
+
+
+def _time_step(supernet: Supernet, config: TrainingConfig, steps: int) -> float:
+    # The schedule is of no importance here.
+    trainer = supernet.trainer(replace(config, steps=10**6))
     batches = _endless(trainer)
     taken, seconds = _timed(trainer, islice(batches, 2), supernet.device)
     once = seconds / taken
@@ -66,16 +76,32 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def time_evaluation(supernet: Supernet, *, networks: int = 6) -> float:
-    """Seconds to score one network on the validation images, averaged over random networks."""
+def time_evaluation(supernet: Supernet, *, networks: int = 20) -> float:
+    """Seconds to score one network on one validation image, as one of a random population.
+
+    Args:
+        supernet: gives space, data and width; it need not be trained.
+        networks: size of the population. Those that start alike share layers, so that in a larger
+            one, or in one that has converged, a network takes less.
+    """
     random_state = np.random.default_rng(0)
+    one = _validating(supernet, 1)
+    one.evaluate(one.space.sample(1, random_state))
     start = time.perf_counter()
-    supernet.evaluate(supernet.space.sample(1, random_state))
-    first = time.perf_counter() - start
-    genomes = supernet.space.sample(max(1, min(networks, int(LONGEST / first))), random_state)
+    one.evaluate(one.space.sample(1, random_state))
+    once = time.perf_counter() - start
+    some = _validating(supernet, max(1, min(4, int(LONGEST / (once * networks)))))
+    genomes = some.space.sample(networks, random_state)
     start = time.perf_counter()
-    supernet.evaluate(genomes)
-    return (time.perf_counter() - start) / len(genomes)
+    some.evaluate(genomes)
+    return (time.perf_counter() - start) / len(genomes) / len(some.data.validation)
+
+
+def _validating(supernet: Supernet, batches: int) -> Supernet:
+    """One of the same shape that validates on so many batches."""
+    validation = supernet.data.validation
+    part = validation.take(min(len(validation), batches * EVALUATION_BATCH))
+    return Supernet(supernet.space, replace(supernet.data, validation=part), supernet.width)
 
 
 def steps_within(budget: str | float, supernet: Supernet, config: TrainingConfig) -> int:

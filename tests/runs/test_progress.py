@@ -54,6 +54,20 @@ def test_lines_every_ten_seconds_and_at_the_end(tmp_path):
     assert logged[0][4] == "-" and logged[0][13] == ":"
 
 
+def test_time_left_knows_that_later_steps_take_longer():
+    stream, clock = io.StringIO(), Clock()
+    progress = LineProgress(None, stream, clock=clock)
+    with progress.stage("supernet", 40, "steps", work=lambda n: n + max(0, n - 20)) as step:
+        for seconds in (10, 20, 20):
+            clock.now += seconds
+            step.advance(10)
+        step.advance(10)
+    lines = stream.getvalue().splitlines()
+    assert lines[1] == "supernet: 10/40 steps, 1 steps/s, 0:50 left"
+    # 40 of 60 units of work took 50 s, so the 20 that are left take 25 s
+    assert lines[3] == "supernet: 30/40 steps, 0.6 steps/s, 0:25 left"
+
+
 def test_stopped_and_broken_off():
     stream = io.StringIO()
     progress = open_progress(stream=stream)

@@ -3,24 +3,54 @@ import pytest
 from scipy.stats import chisquare
 
 from evonas.errors import InputError
-from evonas.spaces import get_space
+from evonas.spaces import get_space, list_spaces
 from evonas.supernet.paths import STRATEGIES, get_paths
 
 SPACE = get_space("mobile-cifar")  # genes with 6 and with 7 choices
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_choices_are_equally_likely_and_reproducible(name):
-    paths = get_paths(name)
-    rng = np.random.default_rng(0)
-    X = np.concatenate([paths.sample(SPACE, rng) for _ in range(700)])
+def many(name, space, steps):
+    paths, rng = get_paths(name), np.random.default_rng(0)
+    return np.concatenate([paths.sample(space, rng) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("name", ["uniform", "fair"])
+def test_choices_are_equally_likely(name):
+    X = many(name, SPACE, 700)
     SPACE.check(X)
     for gene, choices in enumerate(SPACE.n_choices):
         counts = np.bincount(X[:, gene], minlength=choices)
         assert len(counts) == choices
         assert chisquare(counts).pvalue > 1e-4
-    again = get_paths(name).sample(SPACE, np.random.default_rng(3))
-    assert np.array_equal(again, get_paths(name).sample(SPACE, np.random.default_rng(3)))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_is_a_function_of_the_generator(name):
+    """Whatever it keeps between steps changes nothing: a resumed training has a new object."""
+    paths, old, new = get_paths(name), np.random.default_rng(3), np.random.default_rng(3)
+    for _ in range(5):
+        X = paths.sample(SPACE, old)
+        SPACE.check(X)
+        assert np.array_equal(X, get_paths(name).sample(SPACE, new))
+
+
+@pytest.mark.parametrize("name", list_spaces())
+def test_spread_reaches_all_sizes(name):
+    space = get_space(name)
+    X = many("spread", space, 2000 if space.n_var < 10 else 300)
+    assert len(X) % space.n_choices.max() == 0
+    assert [len(np.unique(column)) for column in X.T] == space.n_choices.tolist()
+    counts, _ = np.histogram(np.log(space.params(X)), 4)
+    # Half of the steps are spread evenly, so each quarter gets an eighth of all at least.
+    assert counts.min() > 0.1 * len(X)
+
+
+def test_spread_follows_a_space_that_changes():
+    paths, rng = get_paths("spread"), np.random.default_rng(0)
+    for name in ("macro", "tiny"):
+        space = get_space(name)
+        for _ in range(4):
+            space.check(paths.sample(space, rng))
 
 
 def test_uniform_is_one_path():

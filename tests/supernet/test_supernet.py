@@ -12,7 +12,7 @@ from evonas.supernet import Supernet
 from evonas.supernet.supernet import EVALUATION_BATCH
 
 TRAINING = TrainingConfig(
-    steps=250, batch_size=64, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair"
+    steps=250, batch_size=256, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair"
 )
 
 

@@ -63,20 +63,48 @@ def test_matches_torch_sgd(data):
     assert torch.allclose(weights(net), weights(other), atol=1e-6)
 
 
+@pytest.mark.parametrize("half", [None, 0.5])
 @pytest.mark.parametrize("stop_at", [1, 11, 23])
-def test_resumes_bit_for_bit(data, tmp_path, stop_at):
+def test_resumes_bit_for_bit(data, tmp_path, stop_at, half):
+    config = settings(half_resolution=half)
     whole = network()
-    Trainer(whole, data, settings()).train()
+    Trainer(whole, data, config).train()
     path = tmp_path / "training.safetensors"
-    first = Trainer(network(), data, settings(), checkpoint=path)
+    first = Trainer(network(), data, config, checkpoint=path)
     assert not first.train(stop=lambda: first.step >= stop_at)
     again = network()
-    second = Trainer(again, data, settings(), checkpoint=path)
+    second = Trainer(again, data, config, checkpoint=path)
     assert second.step == stop_at // second.steps_per_epoch * second.steps_per_epoch
     assert second.train()
     assert torch.equal(weights(whole), weights(again))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(("share", "half"), [(None, 0), (0.0, 0), (0.3, 9), (1.0, 30)])
+def test_the_first_steps_see_images_of_half_the_side(data, share, half):
+    net = network()
+    seen = []
+    net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    trainer = Trainer(net, data, settings(half_resolution=share))
+    assert trainer.half_steps == half
+    trainer.train()
+    assert [image.shape[-1] for image in seen] == [4] * half + [8] * (30 - half)
+    images = torch.rand(2, 1, 8, 8)
+    trainer.step = 0
+    trainer.train_step(images, torch.zeros(2, dtype=torch.int64))
+    if half:
+        assert torch.allclose(seen[-1][0, 0, 0, 0], images[0, 0, :2, :2].mean())
+    else:
+        assert torch.equal(seen[-1], images)
+
+
+def test_work_counts_steps_on_small_images_for_less(data):
+    trainer = Trainer(network(), data, settings(half_resolution=0.5))
+    assert trainer.work(0) == 0
+    assert trainer.work(15) < 15
+    assert trainer.work(30) - trainer.work(15) == pytest.approx(15)
+    assert Trainer(network(), data, settings()).work(30) == 30
 
 
 def test_global_generators_are_left_alone(data):
@@ -88,24 +116,37 @@ def test_global_generators_are_left_alone(data):
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_gradients_of_several_passes_add_up(data):
-    class Scaled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(3))
+class Scaled(nn.Module):
+    """Logits that depend on an argument and on the images."""
 
-        def forward(self, images, factor):
-            return self.weight.expand(len(images), 3) * factor
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
 
+    def forward(self, images, factor):
+        return self.weight * factor * images.mean((1, 2, 3))[:, None]
+
+
+def test_each_pass_has_a_part_of_the_batch_and_gradients_add_up(data):
     config = settings(clip_norm=0.0, momentum=0.0, weight_decay=0.0, warmup=0.0, lr=1.0)
+    images, labels = next(iter(data.batches(17, torch.Generator().manual_seed(0))))
     moved = []
-    for factors in ([(1.0,), (2.0,)], [(1.0,)], [(2.0,)]):
+    for factors, part in (
+        ([(1.0,), (2.0,)], slice(None)),
+        ([(1.0,)], slice(0, 9)),
+        ([(2.0,)], slice(9, 17)),
+    ):
         net = Scaled()
         trainer = Trainer(net, data, config, passes=lambda random_state, f=factors: f)
-        images, labels = next(iter(data.batches(16, torch.Generator().manual_seed(0))))
-        trainer.train_step(images, labels)
+        trainer.train_step(images[part], labels[part])
         moved.append(net.weight.detach().clone())
     assert torch.allclose(moved[0], moved[1] + moved[2])
+
+
+def test_a_batch_too_small_for_its_passes_is_one_clear_error(data):
+    trainer = Trainer(Scaled(), data, settings(batch_size=5), passes=lambda _: [(1.0,)] * 3)
+    with pytest.raises(InputError, match="for the 3 networks of a step; .* at least 6"):
+        trainer.train()
 
 
 def test_divergence_names_step_and_learning_rate_and_saves_nothing(data, tmp_path):
