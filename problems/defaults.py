@@ -45,7 +45,7 @@ _DIGITS = Defaults(  # under a minute; too small for a GPU to be any faster
 _CIFAR = {
     "cpu": Defaults(  # about ten minutes
         space="macro",
-        evaluations=400,
+        evaluations=500,
         width=0.25,
         train_images=None,
         validation_images=4000,

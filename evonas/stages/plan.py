@@ -18,11 +18,13 @@ from evonas.supernet.paths import get_paths
 from evonas.training.schedule import LEAST_STEPS
 
 # Share of a budget that the search may take; what it does not need goes to the training.
-SEARCH_SHARE = 0.25
+SEARCH_SHARE = 0.3
 # Share and seconds kept back for reading data, figures, and a machine that slows down.
 RESERVE_SHARE, RESERVE_SECONDS = 0.04, 5.0
 # Fewer validation images than this tell networks apart badly.
 LEAST_IMAGES = 500
+# Their number is a multiple of this.
+IMAGE_STEP = 250
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,9 @@ def divide(
     share = usable * SEARCH_SHARE if may_train else usable - fixed
     evaluations = max(config.evaluations, config.pop_size)
     if "evaluations" in free:
-        for _ in range(2 if "validation_images" in free else 0):
-            if evaluations * images * timing.image > share:
-                images = min(images, max(LEAST_IMAGES, images // 2))
+        if "validation_images" in free:
+            fit = int(share / (evaluations * timing.image)) // IMAGE_STEP * IMAGE_STEP
+            images = min(images, max(LEAST_IMAGES, images // 4, fit))
         fit = int(share / (images * timing.image)) // config.pop_size * config.pop_size
         # Where nothing is trained the search takes all the time there is.
         evaluations = min(evaluations, fit) if may_train else fit
