@@ -40,7 +40,7 @@ _DIGITS = Defaults(  # under a minute; too small for a GPU to be any faster
     width=1.0,
     train_images=None,
     validation_images=None,
-    training=_training(2400, 256, paths="fair"),
+    training=_training(1600, 256, paths="fair"),
 )
 _CIFAR = {
     "cpu": Defaults(  # about ten minutes
