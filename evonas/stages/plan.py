@@ -5,9 +5,12 @@ import os
 import time
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
+
 from evonas.config import INHERITED, RunConfig, inherit, load, seconds
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
+from evonas.problems import SupernetProblem
 from evonas.problems.defaults import defaults_for
 from evonas.problems.registry import split_name
 from evonas.runs import RunFolder
@@ -15,7 +18,7 @@ from evonas.search import get_algorithm, list_algorithms
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths
-from evonas.training.schedule import LEAST_STEPS
+from evonas.training.schedule import LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
 SEARCH_SHARE = 0.3
@@ -88,8 +91,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         for network in read_networks(filled.start):
             problem.space.encode(network)
     if not filled.supernet:
-        assert filled.training.batch_size
-        problem.data.train.steps(filled.training.batch_size)  # refuses a batch that is too large
+        _check_batch(filled, problem)
     else:
         problem.supernet = workspace.load_supernet(filled.supernet)
     undecided = config.budget is not None and (
@@ -120,6 +122,15 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         workspace = Workspace(numbers)
     workspace.config = numbers
     return Plan(numbers, workspace, timing)
+
+
+def _check_batch(config: RunConfig, problem: SupernetProblem) -> None:
+    """Refuse a batch that is larger than the data, or too small for the networks of a step."""
+    size = config.training.batch_size
+    assert size
+    problem.data.train.steps(size)
+    paths = get_paths(config.training.paths or "uniform")
+    check_batch(size, len(paths.sample(problem.space, np.random.default_rng(0))))
 
 
 def fill(config: RunConfig) -> RunConfig:
@@ -197,11 +208,11 @@ def divide(
     evaluations = max(config.evaluations, config.pop_size)
     if "evaluations" in free:
         if "validation_images" in free:
-            fit = int(share / (evaluations * timing.image)) // IMAGE_STEP * IMAGE_STEP
-            images = min(images, max(LEAST_IMAGES, images // 4, fit))
-        fit = int(share / (images * timing.image)) // config.pop_size * config.pop_size
+            affordable = int(share / (evaluations * timing.image)) // IMAGE_STEP * IMAGE_STEP
+            images = min(images, max(LEAST_IMAGES, images // 4, affordable))
+        networks = int(share / (images * timing.image)) // config.pop_size * config.pop_size
         # Where nothing is trained the search takes all the time there is.
-        evaluations = min(evaluations, fit) if may_train else fit
+        evaluations = min(evaluations, networks) if may_train else networks
         if evaluations < config.pop_size:
             search = config.pop_size * images * timing.image
             least = LEAST_STEPS * timing.step

@@ -43,6 +43,7 @@ def _time_step(supernet: Supernet, config: TrainingConfig, steps: int) -> float:
     # The schedule is of no importance here.
     trainer = supernet.trainer(replace(config, steps=10**6))
     batches = _endless(trainer)
+    _timed(trainer, islice(batches, 1), supernet.device)  # the first one also lists networks
     taken, seconds = _timed(trainer, islice(batches, 2), supernet.device)
     once = seconds / taken
     warm = max(1, min(8, int(LONGEST / 4 / once)))

@@ -23,6 +23,7 @@ from evonas.supernet.network import (
 from evonas.supernet.paths import PathSampling, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
+from evonas.training.trainer import mixed_precision
 
 # Statistics of a path are those of the batch, so the batch is part of the number and never changes.
 # 125 images are twice a training batch, and still fit a processor's cache: 1,000 images of 32 x 32
@@ -170,7 +171,7 @@ class Supernet:
         loss = torch.zeros(len(genomes), device=self.device)
         images = 0
         for batch, labels in self._batches():
-            with self._autocast():
+            with mixed_precision(self.device):
                 for i, logits in enumerate(self.network.each(batch, genomes)):
                     wrong[i] += (logits.argmax(1) != labels).sum()
                     loss[i] += F.cross_entropy(logits.float(), labels, reduction="sum")
@@ -196,11 +197,8 @@ class Supernet:
         Returns:
             float32 (n, classes).
         """
-        with self._autocast():
+        with mixed_precision(self.device):
             return self.network(images, genome).float()
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
         if self._validation is not None:

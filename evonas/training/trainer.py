@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from evonas.config import TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
-from evonas.training.schedule import warmup_cosine
+from evonas.training.schedule import check_batch, warmup_cosine
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
 _LOOK_EVERY = 50
@@ -43,6 +43,11 @@ class Batches(Protocol):
 
 
 Passes = Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is faster: on CUDA."""
+    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
 
 
 def one_pass(random_state: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -183,16 +188,12 @@ class Trainer:
             images = F.avg_pool2d(images, 2, ceil_mode=True)
         arguments = list(self.passes(self.random_state))
         k = len(arguments)
-        if len(labels) < 2 * k:
-            raise InputError(
-                f"a batch of {len(labels)} images is too small for the {k} networks of a step; "
-                f"give a --training.batch-size of at least {2 * k}"
-            )
+        check_batch(len(labels), k)
         total = torch.zeros((), device=self.device)
         for more, part, truth in zip(
             arguments, images.tensor_split(k), labels.tensor_split(k), strict=True
         ):
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            with mixed_precision(self.device):
                 logits = self.network(part, *more)
             loss = F.cross_entropy(
                 logits.float(), truth, label_smoothing=config.label_smoothing or 0.0
