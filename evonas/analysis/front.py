@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from moocore import is_nondominated, normalise
+from moocore import hv_contributions, is_nondominated, normalise
 
 from evonas.analysis.quantities import costs_and_qualities, format_value, quantity
 from evonas.analysis.tables import read_table, write_table
@@ -248,6 +248,26 @@ class Front:
         # An objective that is the same for all members is scaled to 0.
         scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0]))
         return self.member(int(scaled.sum(axis=1).argmin()))
+
+    def representatives(self, n: int) -> "Front":
+        """At most so many members that stand for all of them, in the same order.
+
+        For whatever costs something per network, such as training each from scratch. Members are
+        dropped one at a time, each time the one whose share of the dominated hypervolume is
+        least, objectives scaled to 0..1 over the front and compared with 1.1 (greedy hypervolume
+        subset selection; Bradstreet, While and Barone, 2007). Of equals the last goes first.
+
+        Raises:
+            InputError: `n` is below 1.
+        """
+        if n < 1:
+            raise InputError(f"{n} networks cannot stand for a front; ask for at least 1")
+        scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0])) if len(self) else self.F
+        rows = np.arange(len(self))
+        while len(rows) > n:
+            shares = hv_contributions(scaled[rows], ref=np.full(scaled.shape[1], 1.1))
+            rows = np.delete(rows, len(rows) - 1 - shares[::-1].argmin())
+        return self.take(rows)
 
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""

@@ -1,8 +1,11 @@
 """A front: what is on it, in which order, and that files hold it exactly."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
+from pymoo.indicators.hv import HV
 
 from evonas.analysis import Front
 from evonas.errors import InputError
@@ -185,3 +188,18 @@ def test_no_such_file(tmp_path):
     (tmp_path / "front.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="cannot read"):
         Front.load(tmp_path / "front.csv")
+
+
+def test_representatives_lose_the_least_hypervolume(front):
+    assert front.representatives(5).networks == front.networks
+    # The second of two equal members says nothing new; then the one that adds least goes.
+    assert front.representatives(4).networks == ("toy:0", "toy:1", "toy:2", "toy:3")
+    few = front.representatives(2)
+    scaled = (front.F - front.F.min(0)) / np.ptp(front.F, axis=0)
+    volume = HV(ref_point=np.array([1.1, 1.1]))
+    best = max(volume(scaled[list(pair)]) for pair in combinations(range(len(front)), 2))
+    chosen = [front.networks.index(network) for network in few.networks]
+    assert volume(scaled[chosen]) == pytest.approx(best)
+    assert len(front.take([]).representatives(3)) == 0
+    with pytest.raises(InputError, match="at least 1"):
+        front.representatives(0)
