@@ -1,0 +1,35 @@
+"""Operators that algorithms take where nothing is said."""
+
+import numpy as np
+from pymoo.core.problem import Problem
+
+from evonas.operators import mutate_choices
+from evonas.search.parts import few_moves, variation
+
+
+def problem(choices):
+    choices = np.asarray(choices)
+    return Problem(n_var=len(choices), n_obj=2, xl=np.zeros(len(choices)), xu=choices - 1)
+
+
+def test_offspring_are_neighbours_and_seldom_farther():
+    mutation = few_moves(problem([3] * 8 + [1] * 4))
+    X, xl, xu = np.zeros((4000, 12), int), np.zeros(12, int), np.array([2] * 8 + [0] * 4)
+    Y = mutate_choices(
+        X, xl, xu, random_state=np.random.default_rng(0), prob_var=mutation.prob_var.get()
+    )
+    moved = (Y != X).sum(axis=1)
+    assert moved.min() == 1
+    assert 0.005 < np.mean(moved > 1) < 0.05  # far enough to leave an exhausted neighbourhood
+
+
+def test_a_problem_without_free_genes_has_a_mutation_too():
+    assert few_moves(problem([1, 1])).prob_var.get() <= 1
+
+
+def test_a_mutation_by_name_is_the_default_one():
+    named, default = (
+        variation(problem([3, 3]), sampling=None, crossover=None, mutation=m)["mutation"]
+        for m in ("uniform", None)
+    )
+    assert named.prob_var.get() == default.prob_var.get()
