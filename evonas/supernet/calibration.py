@@ -85,17 +85,20 @@ def time_evaluation(supernet: Supernet, *, networks: int = 20) -> float:
         networks: size of the population. Those that start alike share layers, so that in a larger
             one, or in one that has converged, a network takes less.
     """
-    random_state = np.random.default_rng(0)
+    genomes = supernet.space.sample(networks, np.random.default_rng(0))
     one = _validating(supernet, 1)
-    one.evaluate(one.space.sample(1, random_state))
+    one.evaluate(genomes[:1])
+    batches = int(LONGEST / (_seconds(one, genomes[:1]) * networks))
+    if batches > 1:
+        one.evaluate(genomes)  # a processor's kernels are made when a layer first runs
+    some = _validating(supernet, max(1, min(4, batches)))
+    return _seconds(some, genomes) / len(genomes) / len(some.data.validation)
+
+
+def _seconds(supernet: Supernet, genomes: np.ndarray) -> float:
     start = time.perf_counter()
-    one.evaluate(one.space.sample(1, random_state))
-    once = time.perf_counter() - start
-    some = _validating(supernet, max(1, min(4, int(LONGEST / (once * networks)))))
-    genomes = some.space.sample(networks, random_state)
-    start = time.perf_counter()
-    some.evaluate(genomes)
-    return (time.perf_counter() - start) / len(genomes) / len(some.data.validation)
+    supernet.evaluate(genomes)
+    return time.perf_counter() - start
 
 
 def _validating(supernet: Supernet, batches: int) -> Supernet:
