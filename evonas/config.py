@@ -43,7 +43,7 @@ class TrainingConfig:
     """Share of the steps, from the first on, that see images of half the side: far cheaper."""
     paths: str | None = None
     """Networks of a step: "uniform" (one at random), "fair" (every choice equally often) or
-    "spread" (fair ones in turn with some of all sizes)."""
+    "spread" (fair ones in turn with some of all sizes that are likely near the front)."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""

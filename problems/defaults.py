@@ -49,7 +49,7 @@ _CIFAR = {
         width=0.25,
         train_images=None,
         validation_images=4000,
-        training=_training(5500, 192, paths="spread", half_resolution=0.7),
+        training=_training(6500, 192, paths="spread", half_resolution=0.85),
     ),
     "cuda": Defaults(
         space="macro",
@@ -57,7 +57,7 @@ _CIFAR = {
         width=1.0,
         train_images=None,
         validation_images=None,
-        training=_training(12000, 768, paths="spread", half_resolution=0.7),
+        training=_training(12000, 768, paths="spread", half_resolution=0.85),
     ),
 }
 _DEFAULTS: dict[str, dict[str, Defaults]] = {"digits": {"cpu": _DIGITS, "cuda": _DIGITS}}

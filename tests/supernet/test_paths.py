@@ -45,6 +45,20 @@ def test_spread_reaches_all_sizes(name):
     assert counts.min() > 0.1 * len(X)
 
 
+def test_spread_dwells_on_small_networks_and_on_many_multiply_adds(monkeypatch):
+    space = get_space("macro")
+    least, most = np.quantile(space.params(many("uniform", space, 2000)), [0, 1])
+    small = least + 0.05 * (most - least)
+    shares, macs = [], []
+    for rivals in (1, 5):
+        monkeypatch.setattr("evonas.supernet.paths.RIVALS", rivals)
+        X = many("spread", space, 2000)
+        shares.append(np.mean(space.params(X) <= small))
+        macs.append(np.mean(space.macs(X) / space.params(X)))
+    assert min(shares) > 5 * np.mean(space.params(many("fair", space, 700)) <= small)
+    assert macs[1] > 1.05 * macs[0]
+
+
 def test_spread_follows_a_space_that_changes():
     paths, rng = get_paths("spread"), np.random.default_rng(0)
     for name in ("macro", "tiny"):
