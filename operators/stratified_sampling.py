@@ -31,7 +31,8 @@ class StratifiedSampling(Sampling):
     between them genomes are taken, one from each stratum of cost, from a pool of uniform genomes
     and of mixtures with and between the two ends. All are distinct as far as the space has them
     (repeats fill up where it has fewer than asked for). Where the problem has `feasible`
-    (`X -> bool (n,)`) only feasible genomes are taken and the range is theirs; where it has
+    (`X -> bool (n,)`) only feasible genomes are taken and the range is theirs, and where that are
+    few, `feasible_genomes (k, n_var)` may name some to start from; where it has
     `canonical` (`X -> X`) genomes are canonical and distinct as such.
 
     Raises:
@@ -74,7 +75,8 @@ class StratifiedSampling(Sampling):
         if listed is not None:
             pool = clean(listed)
         else:
-            pool = _pool(cost, feasible, clean, n_samples, xl, xu, random_state)
+            known = as_genomes(getattr(problem, "feasible_genomes", np.empty((0, len(xl)))))
+            pool = _pool(cost, feasible, clean, n_samples, xl, xu, known, random_state)
         if len(pool) == 0:
             raise ValueError(
                 "no feasible genome found to start from; loosen the constraint, or give feasible "
@@ -120,6 +122,7 @@ def _pool(
     n_samples: int,
     xl: np.ndarray,
     xu: np.ndarray,
+    known: np.ndarray,
     random_state: np.random.Generator,
 ) -> np.ndarray:
     """Distinct feasible genomes over the whole range of cost, of a space too large to list."""
@@ -131,7 +134,7 @@ def _pool(
         above = blend(uniform, high, random_state=random_state)
         return np.concatenate([[low, high], below, above])
 
-    drawn = np.concatenate([uniform, towards(*extreme_genomes(cost, xl, xu))])
+    drawn = np.concatenate([known, uniform, towards(*extreme_genomes(cost, xl, xu))])
     pool = clean(drawn)
     if len(pool) and not np.all(feasible(drawn)):
         # the ends that count are those of the feasible genomes; look for them from all over

@@ -10,7 +10,8 @@ from pymoo.core.problem import Problem
 from pymoo.indicators.hv import HV
 
 from evonas.errors import InputError, unknown
-from evonas.operators import StratifiedSampling, extreme_genomes
+from evonas.operators import extreme_genomes
+from evonas.operators.spread import all_genomes, blend, coordinate_descent
 from evonas.problems.constraints import Constraint
 from evonas.spaces import SearchSpace
 
@@ -21,6 +22,9 @@ INFEASIBLE = 100.0
 # Normalised objectives are compared with this point, a little beyond the worst network, so that
 # both ends of a front count.
 REFERENCE = 1.1
+
+# Descents from anywhere, and from between the ends of a cost, that look for a feasible genome.
+DESCENTS = 32
 
 Cost = Callable[[np.ndarray], np.ndarray]
 
@@ -45,6 +49,8 @@ class ArchitectureProblem(Problem):
         canonical: X (n, n_var) -> X (n, n_var), the genome that stands for all equal networks.
         cheap: objectives that are known without evaluation.
         evaluated: networks evaluated so far, each counted once.
+        feasible_genomes: some that keep all limits (k, n_var), for samplings to start from; there
+            only where there are limits.
 
     Raises:
         InputError: an objective is unknown or given twice, fewer than two are given, or no network
@@ -79,6 +85,8 @@ class ArchitectureProblem(Problem):
                 f"different ones of {', '.join(known)}"
             )
         self.cheap = tuple(o for o in self.objectives if o in self.costs)
+        if isinstance(constraints, str):
+            constraints = (constraints,)
         self.constraints = tuple(c for c in map(self._parsed, constraints) if self._binds(c))
         self.evaluated = 0
         self._cache: dict[bytes, tuple[float, ...]] = {}
@@ -91,7 +99,7 @@ class ArchitectureProblem(Problem):
             vtype=int,
         )
         if self.constraints:
-            self._find_feasible()
+            self.feasible_genomes = self._find_feasible()
         self.label = name or f"{space.name}-{'-'.join(self.objectives[1:])}"
 
     @abstractmethod
@@ -225,12 +233,30 @@ class ArchitectureProblem(Problem):
             )
         return constraint.bound < most if constraint.upper else constraint.bound > least
 
-    def _find_feasible(self) -> None:
-        try:
-            StratifiedSampling(lambda X: np.zeros(len(X)))(
-                self, 1, random_state=np.random.default_rng(0)
-            )
-        except ValueError:
+    def _find_feasible(self) -> np.ndarray:
+        """Genomes that keep all limits, so that a search has somewhere to start from, (n, n_var).
+
+        All of a small space. Of a larger one what descents of the violation reach, from both ends
+        of every limited cost, from between these, and from anywhere.
+        """
+        xl, xu = np.asarray(self.xl, np.int64), np.asarray(self.xu, np.int64)
+        found = all_genomes(xl, xu)
+        if found is None:
+            random_state = np.random.default_rng(0)
+            uniform = self.space.sample(DESCENTS, random_state)
+            starts = [uniform]
+            for name in dict.fromkeys(c.cost for c in self.constraints):
+                ends = self._ends(name)
+                low, high = ends
+                between = blend(low, np.resize(high, uniform.shape), random_state=random_state)
+                starts += [ends, between]
+
+            def violation(X: np.ndarray) -> np.ndarray:
+                return np.maximum(self._violations(self.canonical(X)), 0).sum(axis=1)
+
+            found = coordinate_descent(violation, np.concatenate(starts), xl, xu)
+        found = found[self.feasible(found)]
+        if not len(found):
             limits = " and ".join(map(str, self.constraints))
             ranges = "; ".join(
                 f"{c} go from {self._range(c)[0]:.0f} to {self._range(c)[1]:.0f}"
@@ -239,7 +265,14 @@ class ArchitectureProblem(Problem):
             raise InputError(
                 f"no network was found that keeps {limits}; loosen one ({ranges} in the space "
                 f"'{self.space.name}')"
-            ) from None
+            )
+        return np.unique(self.canonical(found), axis=0)
+
+    def _ends(self, name: str) -> np.ndarray:
+        """The genomes of least and of largest cost, (2, n_var)."""
+        cost = self.costs[name]
+        xl, xu = np.zeros(self.space.n_var, np.int64), np.asarray(self.space.n_choices) - 1
+        return extreme_genomes(lambda X: cost(self.canonical(X)), xl, xu)
 
     def _range(self, name: str) -> tuple[float, float]:
         if name == "error":
@@ -247,9 +280,6 @@ class ArchitectureProblem(Problem):
         if name == "loss":
             return 0.0, math.log(self.space.num_classes)
         if name not in self._ranges:
-            cost = self.costs[name]
-            xl, xu = np.zeros(self.space.n_var, np.int64), np.asarray(self.space.n_choices) - 1
-            ends = extreme_genomes(lambda X: cost(self.canonical(X)), xl, xu)
-            low, high = np.asarray(cost(self.canonical(ends)), float)
+            low, high = np.asarray(self.costs[name](self.canonical(self._ends(name))), float)
             self._ranges[name] = (float(low), float(high))
         return self._ranges[name]

@@ -16,13 +16,15 @@ class DistinctEvaluator(Evaluator):
     """pymoo's evaluator, except that a network is evaluated and counted once.
 
     A genome whose canonical form was evaluated before gets the values of then; the problem is not
-    asked again and `n_eval` does not move. This is what makes the repeats of an algorithm without
-    duplicate elimination (MOEA/D) free. Such an algorithm would never reach `("n_eval", n)` on a
-    space with fewer than `n` networks: after `patience` iterations without a new network the
-    algorithm is ended.
+    asked again and `n_eval` does not move. Nor does it for what `problem.feasible` (`X -> bool
+    (n,)`, where there is one) rules out, since that is known without evaluation.
+
+    The repeats of an algorithm without duplicate elimination (MOEA/D) are free by that. Such an
+    algorithm would never reach `("n_eval", n)` on a space with fewer than `n` networks: after
+    `patience` iterations without a new network the algorithm is ended.
 
     Attributes:
-        n_eval: distinct networks evaluated so far.
+        n_eval: distinct feasible networks evaluated so far.
         exhausted: whether this evaluator has ended the algorithm for want of new networks.
     """
 
@@ -95,9 +97,12 @@ class DistinctEvaluator(Evaluator):
             if not names <= self._known.get(key, {}).keys():
                 first.setdefault(key, i)
         if first:
+            self._n_new += _dear(
+                problem, pop[[i for k, i in first.items() if k not in self._known]]
+            )
             new = pop[list(first.values())]
             super()._eval(problem, new, evaluate_values_of, **kwargs)
-            self._n_new += len(self._remember(new))
+            self._remember(new)
         for i, (key, individual) in enumerate(zip(keys, pop, strict=True)):
             if first.get(key) == i:
                 continue
@@ -105,16 +110,12 @@ class DistinctEvaluator(Evaluator):
                 individual.set(name, self._known[key][name].copy())
             individual.evaluated.update(names)
 
-    def _remember(self, individuals: Any) -> list[bytes]:
-        """Store the values of evaluated individuals; returns the keys that are new."""
-        new = []
+    def _remember(self, individuals: Any) -> None:
+        """Store the values of evaluated individuals."""
         for key, individual in zip(self._keys(individuals), individuals, strict=True):
-            if key not in self._known:
-                new.append(key)
             known = self._known.setdefault(key, {})
             for name in individual.evaluated - known.keys():
                 known[name] = np.array(individual.get(name))
-        return new
 
     def _count(self, count_evals: bool, algorithm: Any) -> None:
         if count_evals:
@@ -138,6 +139,14 @@ class DistinctEvaluator(Evaluator):
         new = copy.copy(self)
         new._known = {key: dict(values) for key, values in self._known.items()}
         return new
+
+
+def _dear(problem: Any, new: Population) -> int:
+    """How many individuals took an evaluation: all but those that a free check rules out."""
+    feasible = getattr(problem, "feasible", None)
+    if feasible is None or not len(new):
+        return len(new)
+    return int(np.sum(feasible(as_genomes(new.get("X")))))
 
 
 def _evaluated(pop: Any) -> list[Individual]:

@@ -79,3 +79,9 @@ def test_even_choice_of_few_levels_and_of_all(n, random_state):
         assert len(chosen) == len(set(chosen)) == n
         if n > 1:
             assert {values.min(), values.max()} <= set(values[chosen])
+
+
+def test_wide_bounds_cost_no_memory():
+    low, high = np.zeros(3, int), np.full(3, 1_000_000)
+    ends = extreme_genomes(lambda X: X.sum(axis=1), low, high)
+    assert ends.tolist() == [low.tolist(), high.tolist()]

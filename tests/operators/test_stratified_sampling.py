@@ -146,3 +146,13 @@ def test_refuses_to_guess_a_cost(plain, cheap):
         sample(plain(), cost=lambda X: X)
     with pytest.raises(ValueError, match="NaN"):
         sample(plain(), cost=lambda X: np.full(len(X), np.nan))
+
+
+def test_feasible_genomes_that_the_problem_names_are_where_it_starts(limited):
+    problem = limited(SPACES["huge"])
+    wanted = np.arange(problem.n_var) % problem.n_choices
+    problem.feasible = lambda X: (X != wanted).sum(axis=1) <= 1
+    with pytest.raises(ValueError, match="no feasible genome found"):
+        sample(problem)
+    problem.feasible_genomes = wanted[None]
+    assert problem.feasible(sample(problem, 20)).all()

@@ -7,6 +7,7 @@ from pymoo.optimize import minimize
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem
 from evonas.search import get_algorithm
+from evonas.spaces import get_space
 
 
 def test_objectives_are_error_and_exact_costs_of_the_canonical_network(problem, macro):
@@ -135,3 +136,27 @@ def test_a_score_that_is_no_number_is_refused(macro):
 
     with pytest.raises(InputError, match="macro:00000000 has an objective that is no finite"):
         Broken(macro).evaluate(np.zeros((1, 8), dtype=int))
+
+
+@pytest.mark.parametrize("name", ["mobile-cifar", "mobile-imagenet"])
+@pytest.mark.parametrize("window", [(0.0, 0.02), (0.98, 1.0), (0.4, 0.4001)])
+def test_narrow_limits_in_a_large_space_are_met_and_searched(problem, name, window):
+    space = get_space(name)
+    low, high = type(problem)(space)._range("params")
+    least, most = (low + share * (high - low) for share in window)
+    limited = type(problem)(space, constraints=[f"params>={least}", f"params<={most}"])
+    assert limited.feasible(limited.feasible_genomes).all()
+    for algorithm in ("nsga2", "random"):
+        result = minimize(limited, get_algorithm(algorithm, limited), ("n_eval", 40), seed=1)
+        assert least - 1 <= result.F[:, 1].min() and result.F[:, 1].max() <= most + 1
+
+
+def test_what_no_network_is_built_for_counts_as_no_evaluation(problem, macro):
+    for name in ("nsga2", "sms-emoa", "random"):
+        limited = type(problem)(macro, constraints=["params<=600k"])
+        result = minimize(limited, get_algorithm(name, limited), ("n_eval", 60), seed=1)
+        assert 60 <= limited.evaluated == result.algorithm.evaluator.n_eval < 80
+
+
+def test_one_limit_may_be_a_text(problem, macro):
+    assert len(type(problem)(macro, constraints="params<=600k").constraints) == 1
