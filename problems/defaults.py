@@ -1,6 +1,6 @@
 """What a problem does where nothing is said: fixed numbers per data set and class of device."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evonas.config import TrainingConfig
 
@@ -60,9 +60,14 @@ _CIFAR = {
         training=_training(12000, 768, paths="spread", half_resolution=0.85),
     ),
 }
-_DEFAULTS: dict[str, dict[str, Defaults]] = {"digits": {"cpu": _DIGITS, "cuda": _DIGITS}}
+# Data sets of any size, a user's own above all: validation is the share that they set aside.
+_OTHER = {kind: replace(numbers, validation_images=None) for kind, numbers in _CIFAR.items()}
+_DEFAULTS: dict[str, dict[str, Defaults]] = {
+    "digits": {"cpu": _DIGITS, "cuda": _DIGITS},
+    **dict.fromkeys(("cifar10", "cifar100", "fashion-mnist"), _CIFAR),
+}
 
 
 def defaults_for(data: str, device_kind: str) -> Defaults:
     """The numbers for a data set on a class of device ("cpu" or "cuda")."""
-    return _DEFAULTS.get(data, _CIFAR)[device_kind]
+    return _DEFAULTS.get(data, _OTHER)[device_kind]

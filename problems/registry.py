@@ -63,7 +63,8 @@ def get_problem(
         space: a search space or the name of one; the data set has a default.
         data_dir: folder of the data set; else EVONAS_DATA, else a download into the user's cache.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
-        supernet: a trained `Supernet`, or a run folder whose supernet is loaded.
+        supernet: a trained `Supernet`, which scores on the images that it was made with, or a run
+            folder whose supernet is loaded.
         constraints: limits on costs, such as "params<=500000".
         width: width of a supernet trained by `SupernetProblem.train`.
         train_images: images that it is trained on; by default all.

@@ -11,6 +11,7 @@ from evonas.config import TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
+from evonas.problems.defaults import defaults_for
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class SupernetProblem(ArchitectureProblem):
         objectives: as for `ArchitectureProblem`; dear ones are "error" and "loss" on the
             validation images.
         supernet: a trained `Supernet` of this space and data; `train` makes one.
-        training: the settings that `train` starts from, all numbers resolved.
+        training: the settings that `train` starts from, all numbers resolved; by default those of
+            the data set.
         width: width of the supernet that `train` makes.
         constraints: limits on costs.
         name: for messages.
@@ -52,9 +54,19 @@ class SupernetProblem(ArchitectureProblem):
             )
         super().__init__(space, objectives, constraints=constraints, name=name)
         self.data = data
-        self.training = training
+        self.training = training or defaults_for(data.name, data.train.device.type).training
         self.width = width
         self.supernet = supernet
+
+    @property
+    def supernet(self) -> Supernet | None:
+        """What scores networks; with another one all that was evaluated is forgotten."""
+        return self._supernet
+
+    @supernet.setter
+    def supernet(self, supernet: Supernet | None) -> None:
+        self._supernet = supernet
+        self._cache.clear()
 
     def train(
         self, budget: str | float | None = None, *, seed: int = 1, **settings: float
@@ -79,7 +91,7 @@ class SupernetProblem(ArchitectureProblem):
         from evonas.supernet.calibration import steps_within
 
         try:
-            config = replace(self.training or TrainingConfig(), **settings)  # type: ignore[arg-type]
+            config = replace(self.training, **settings)  # type: ignore[arg-type]
         except TypeError as error:
             raise InputError(f"{error}; give fields of TrainingConfig") from None
         supernet = Supernet(self.space, self.data, self.width, seed=seed)
@@ -87,7 +99,6 @@ class SupernetProblem(ArchitectureProblem):
             config = replace(config, steps=steps_within(budget, supernet, config))
         supernet.train(config, seed=seed)
         self.supernet = supernet
-        self._cache.clear()
         return supernet
 
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -96,5 +107,6 @@ class SupernetProblem(ArchitectureProblem):
                 "evaluating needs a trained supernet: call problem.train('2m'), or give "
                 "get_problem(..., supernet=) a trained Supernet or a run folder"
             )
-        scores = self.supernet.evaluate(X)
+        # The supernet may be one of the base space, or of another restriction of it.
+        scores = self.supernet.evaluate(self.supernet.space.lower(self.space.lift(X)))
         return {"error": scores.error, "loss": scores.loss}

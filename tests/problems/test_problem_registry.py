@@ -3,13 +3,13 @@ import pytest
 from pymoo.optimize import minimize
 
 from evonas.config import TrainingConfig
-from evonas.data import list_data
+from evonas.data import from_tensors, list_data
 from evonas.errors import InputError
-from evonas.problems import get_problem, list_problems
+from evonas.problems import SupernetProblem, get_problem, list_problems
 from evonas.problems.defaults import defaults_for
 from evonas.problems.registry import split_name
 from evonas.search import get_algorithm
-from evonas.spaces import list_spaces
+from evonas.spaces import get_space, list_spaces
 
 
 def test_names_are_data_and_cost():
@@ -72,3 +72,48 @@ def test_a_supernet_of_another_space_is_refused(tmp_path):
     supernet = problem.train(steps=1)
     with pytest.raises(InputError, match="one of the space 'tiny'.*not of 'macro'"):
         get_problem("digits-params", "macro", supernet=supernet)
+
+
+def test_another_supernet_forgets_what_was_evaluated():
+    problem = get_problem("digits-params")
+    problem.train(steps=20, seed=1)
+    X = problem.space.sample(4, np.random.default_rng(0))
+    first = problem.evaluate(X)
+    other = get_problem("digits-params").train(steps=40, seed=2)
+    problem.supernet = other
+    assert problem.evaluate(X)[:, 0].tolist() == other.evaluate(X).error.tolist()
+    assert (problem.evaluate(X)[:, 0] != first[:, 0]).any()
+
+
+def test_a_restricted_space_is_scored_by_the_supernet_of_its_base():
+    whole = get_problem("digits-params")
+    supernet = whole.train(steps=20)
+    allowed = whole.space.allowed.copy()
+    allowed[:, 0] = False
+    part = get_problem("digits-params", whole.space.restrict(allowed), supernet=supernet)
+    X = part.space.sample(6, np.random.default_rng(0))
+    lifted = part.space.lift(X)
+    assert part.evaluate(X).tolist() == whole.evaluate(lifted).tolist()
+    assert (lifted != X).any()
+
+
+def test_a_users_own_tensors_have_training_defaults():
+    rng = np.random.default_rng(0)
+    data = from_tensors(rng.integers(0, 256, (600, 1, 8, 8), dtype=np.uint8), np.arange(600) % 3)
+    space = get_space("tiny", num_classes=3, input_shape=(1, 8, 8))
+    problem = SupernetProblem(space, data)
+    problem.train(steps=3)
+    assert problem.evaluate(space.sample(2, rng)).shape == (2, 2)
+
+
+def test_a_folder_is_validated_on_the_share_that_it_sets_aside(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+        for i in range(50):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    problem = get_problem("folder-params", data_dir=tmp_path)
+    assert (len(problem.data.train), len(problem.data.validation)) == (72, 13)
