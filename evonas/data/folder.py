@@ -30,6 +30,15 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise InputError(f"cannot read {folder} ({error.strerror}); make it readable") from None
 
 
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError as error:
+        raise InputError(
+            f"cannot read the image {entry.path} ({error.strerror}); replace or remove it"
+        ) from None
+
+
 def scan(root: Path) -> tuple[list[str], list[list[os.DirEntry[str]]]]:
     """List the classes and their image files, both sorted by name.
 
@@ -67,7 +76,7 @@ def _read(request: Request) -> Part:
     names, sizes = [], []
     for name, files in zip(classes, images, strict=True):
         names += [f"{name}/{entry.name}" for entry in files]
-        sizes += [entry.stat().st_size for entry in files]
+        sizes += [_size(entry) for entry in files]
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in images])
     if len(names) < 10:
         raise InputError(

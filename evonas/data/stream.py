@@ -8,6 +8,7 @@ gives the same batches, bit for bit, whether it fits or not.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,11 @@ class _Decoded(Dataset[Tensor | str]):
             return str(error)
 
 
+def _leave_interrupts(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; what to do about it is the main one's to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _collate(items: list[Tensor | str]) -> Tensor | str:
     for item in items:
         if isinstance(item, str):
@@ -111,6 +117,7 @@ def read(
         num_workers=default_workers(len(files)) if workers is None else workers,
         collate_fn=_collate,
         pin_memory=pin,
+        worker_init_fn=_leave_interrupts,
         # Without one of its own a DataLoader draws its seed from torch's global generator.
         generator=torch.Generator(),
     )

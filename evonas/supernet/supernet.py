@@ -1,5 +1,6 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from evonas.config import TrainingConfig
 from evonas.data import ImageTensors, SearchData, from_tensors, get_data
+from evonas.data.memory import default_limit
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
 from evonas.supernet.network import (
@@ -70,7 +72,8 @@ class Supernet:
                 f"{self.data.input_shape}; give get_space num_classes and input_shape of the data"
             )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # Not torch.manual_seed: that reseeds accelerators too, for good.
+            torch.default_generator.manual_seed(seed)
             network = shared_network(space.base, self.width)
             initialise(network)
         use_batch_statistics(network)
@@ -203,11 +206,13 @@ class Supernet:
     def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
         if self._validation is not None:
             return self._validation
-        batches = self.data.validation.batches(EVALUATION_BATCH, channels_last=True)
-        if isinstance(self.data.validation, ImageTensors):
+        validation = self.data.validation
+        batches = validation.batches(EVALUATION_BATCH, channels_last=True)
+        bytes_needed = 4 * len(validation) * math.prod(validation.shape)
+        if isinstance(validation, ImageTensors) and bytes_needed <= default_limit(self.device):
             self._validation = list(batches)
             return self._validation
-        return batches  # streamed because it does not fit
+        return batches  # made anew each time, because they do not fit
 
     def extract(self, x: np.ndarray, *, calibration_batches: int = 10) -> nn.Module:
         """A stand-alone network with a copy of the shared weights of one genome.

@@ -138,3 +138,13 @@ def test_impossible_image_size(pictures):
 def test_workers_only_where_they_are_worth_it():
     assert stream.default_workers(stream.WORTH_WORKERS - 1) == 0
     assert 1 <= stream.default_workers(stream.WORTH_WORKERS) <= 8
+
+
+def test_a_link_that_leads_nowhere_is_named(pictures):
+    link = pictures / "ant" / "gone.png"
+    link.symlink_to(pictures / "nowhere.png")
+    try:
+        with pytest.raises(InputError, match=r"cannot read the image .*gone\.png \(No such file"):
+            get_data("folder", data_dir=pictures)
+    finally:
+        link.unlink()
