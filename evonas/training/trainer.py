@@ -167,6 +167,7 @@ class Trainer:
                 if self.step == self.steps:
                     break
             self._look(losses, on_step)
+            self._check_weights()
             if self.checkpoint:
                 self.state().save(self.checkpoint)
         return True
@@ -263,14 +264,23 @@ class Trainer:
         losses.clear()
         bad = next((i for i, loss in enumerate(seen) if not math.isfinite(loss)), None)
         if bad is not None:
-            at = self.step - len(seen) + bad
-            rate = self._rate(at)
-            raise TrainingDiverged(
-                f"the training loss became {seen[bad]} at step {at + 1} of {self.steps} with "
-                f"learning rate {rate:.4g}; give a smaller --training.lr (now {self.config.lr:g})"
+            raise self._diverged(
+                f"the training loss became {seen[bad]}", self.step - len(seen) + bad
             )
         if on_step:
             on_step(len(seen), seen[-1])
+
+    def _check_weights(self) -> None:
+        """A step may ruin the weights after the last loss was seen: no checkpoint may hold that."""
+        finite = [torch.isfinite(parameter).all() for parameter in self.parameters]
+        if not torch.stack(finite).all():
+            raise self._diverged("the weights became infinite", self.step - 1)
+
+    def _diverged(self, what: str, step: int) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"{what} at step {step + 1} of {self.steps} with learning rate {self._rate(step):.4g}; "
+            f"give a smaller --training.lr (now {self.config.lr:g})"
+        )
 
     def _rate(self, step: int) -> float:
         assert self.config.lr

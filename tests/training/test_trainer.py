@@ -168,3 +168,20 @@ def test_bad_input_is_one_line(data, tmp_path):
         Trainer(network(), data, settings(steps=31), checkpoint=path)
     with pytest.raises(InputError, match="another network"):
         Trainer(nn.Linear(2, 2), data, settings(), checkpoint=path)
+
+
+def test_weights_ruined_by_the_last_step_of_an_epoch_reach_no_checkpoint(data, tmp_path):
+    trainer = Trainer(network(), data, settings(clip_norm=0.0), checkpoint=tmp_path / "state")
+    ruin = trainer.optimizer.step
+
+    def step():
+        ruin()
+        if trainer.step == trainer.steps_per_epoch - 1:
+            with torch.no_grad():
+                trainer.parameters[0].fill_(float("inf"))
+
+    trainer.optimizer.step = step
+    at = rf"the weights became infinite at step {trainer.steps_per_epoch} of 30 with learning rate"
+    with pytest.raises(TrainingDiverged, match=at):
+        trainer.train()
+    assert not (tmp_path / "state").exists()
