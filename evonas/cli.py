@@ -2,11 +2,16 @@
 
 import contextlib
 import io
+import itertools
 import re
+import shlex
 import sys
 import time
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -35,6 +40,8 @@ class RunCommand:
     """With --resume: begin the search anew, keeping all results so far."""
     config: str | None = None
     """config.json of a run to repeat; other options are put over it."""
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space or a data set, run before anything else."""
     dry_run: bool = False
     """Say what would be done and how long it would take, and do nothing."""
     quiet: bool = False
@@ -84,15 +91,20 @@ def main(arguments: Sequence[str] | None = None, *, started: float | None = None
         # Reading a run needs no torch; training does. Our own modules are never what is missing.
         print(f"evonas: {error}; install it (pip install {error.name})", file=sys.stderr)
         return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("evonas: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"evonas: {'; '.join(['interrupted', *map(str, interrupt.args)])}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`). Only a run has more to do than to show.
         sys.stderr.close()
         return 1 if arguments[0] == "run" else 0
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        # torch has a class of its own for accelerators, and none for the host.
+        if not (
+            isinstance(error, MemoryError)
+            or type(error).__name__ == "OutOfMemoryError"
+            or "can't allocate memory" in str(error)
+        ):
             raise
         print(
             "evonas: out of memory; give a smaller --training.batch-size or --width",
@@ -157,6 +169,7 @@ def _run(options: Sequence[str], started: float) -> int:
         assert settings
         _show_plan(plan(settings, started=started, measure=True))
         return 0
+    plugins = "".join(f" --plugin {shlex.quote(path)}" for path in command.plugin)
     try:
         done = run(
             settings,
@@ -166,9 +179,9 @@ def _run(options: Sequence[str], started: float) -> int:
             started=started,
         )
     except Stopped as stopped:
-        print(f"\n{stopped}", file=sys.stderr)
+        print(f"\n{stopped}{plugins}", file=sys.stderr)
         return INTERRUPTED
-    _show_run(done)
+    _show_run(done, plugins)
     return 0
 
 
@@ -176,20 +189,32 @@ def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
     from evonas.stages.plan import fill
 
-    options = _merged(options, "--constraint")
+    options = _merged(_merged(options, "--constraint"), "--plugin")
+    for path in _values(options, "--plugin"):
+        _run_plugin(path)
     base = RunConfig()
     resume, config = _value(options, "--resume"), _value(options, "--config")
     for name, value in (("--resume", resume), ("--config", config)):
         if value == "":
             raise InputError(f"{name} is empty; name a run folder or leave it out")
+    supernet, budget = _value(options, "--supernet"), _value(options, "--budget")
     if resume:
         base = load(_folder(resume).config)
     elif config:
         base = load(config)
-        if _value(options, "--budget"):
+        if budget:
             # A new budget decides these anew.
             base = replace(base, evaluations=None, training=replace(base.training, steps=None))
-    elif {"-h", "--help"} & set(options):
+    elif supernet:
+        # Another search of the same problem, unless another one of the same data is named.
+        base = replace(base, problem=load(_folder(supernet).config).problem)
+    if budget and _value(options, "--evaluations"):
+        if supernet or _value(options, "--training.steps"):
+            raise InputError(
+                "with these settings there is nothing left for --budget to decide; leave it out, "
+                "or leave --evaluations out"
+            )
+    if {"-h", "--help"} & set(options) and not (resume or config):
         named = replace(base, problem=_value(options, "--problem") or base.problem)
         base = replace(fill(replace(named, device="cpu")), device="auto", threads=None)
     return _parse(RunCommand, options, "run", RunCommand(settings=base))
@@ -222,6 +247,31 @@ def _value(options: Sequence[str], name: str) -> str | None:
     return None
 
 
+def _values(options: Sequence[str], name: str) -> list[str]:
+    """All values of an option that `_merged` has put in one place."""
+    if name not in options:
+        return []
+    rest = options[list(options).index(name) + 1 :]
+    return list(itertools.takewhile(lambda option: not option.startswith("--"), rest))
+
+
+def _run_plugin(path: str) -> None:
+    """Run a user's file for what it registers. Never stored: a run folder executes nothing."""
+    name = f"evonas_plugin_{re.sub(r'[^A-Za-z0-9]', '_', Path(path).stem)}"
+    loader = SourceFileLoader(name, path)
+    module = types.ModuleType(name)
+    module.__file__ = path
+    try:
+        sys.modules[name] = module  # dataclasses look their module up
+        loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the plugin {path} cannot be run ({type(error).__name__}: {error}); correct it"
+        ) from error
+
+
 def _folder(path: str) -> Any:
     from evonas.runs import RunFolder
 
@@ -242,7 +292,7 @@ def _show_plan(planned: Any) -> None:
     print(f"together: about {sum(planned.expected.values()):.0f} s")
 
 
-def _show_run(done: Any) -> None:
+def _show_run(done: Any, plugins: str = "") -> None:
     """The front as a table, where everything is, and what to do next."""
     from rich.table import Table
 
@@ -266,7 +316,7 @@ def _show_run(done: Any) -> None:
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
     print(
         f"search on   python -m evonas.run --resume {path} "
-        f"--evaluations {2 * done.config.evaluations}"
+        f"--evaluations {2 * done.config.evaluations}{plugins}"
     )
 
 

@@ -6,6 +6,7 @@ lists the numbers); a resolved configuration has no such setting left except tho
 
 import dataclasses
 import json
+import math
 import re
 import types
 import typing
@@ -127,6 +128,8 @@ class RunConfig:
         for name in ("data_dir", "space", "supernet", "start", "runs"):
             if getattr(self, name) == "":
                 raise InputError(f"{name} is empty; give it a value or leave it out")
+        if isinstance(self.constraint, str):
+            object.__setattr__(self, "constraint", (self.constraint,))
         for constraint in self.constraint:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
@@ -138,7 +141,7 @@ def _at_least(
     config: Any, name: str, least: float, *, strict: bool = False, prefix: str = ""
 ) -> None:
     value = getattr(config, name)
-    if value is not None and not (value > least if strict else value >= least):
+    if value is not None and not (least < value < math.inf or (not strict and value == least)):
         bound = f"above {least:g}" if strict else f"of at least {least:g}"
         raise InputError(f"{prefix}{name} is {value}; give a number {bound}")
 

@@ -18,6 +18,7 @@ from evonas._version import __version__
 from evonas.analysis import Front, History
 from evonas.atomic import write_json_atomic, write_text_atomic
 from evonas.config import RunConfig, differences, load, to_dict
+from evonas.device import resolve_device
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem
 from evonas.runs import (
@@ -83,13 +84,25 @@ class Run:
         """Evaluations, hypervolume and seconds per generation."""
         return History.load(self.folder.path)
 
-    def problem(self) -> SupernetProblem:
-        """The problem with its trained supernet, ready to evaluate."""
-        return Workspace(self.config).ready_problem(self.folder)
+    def problem(self, device: str = "auto") -> SupernetProblem:
+        """The problem with its trained supernet, ready to evaluate.
 
-    def supernet(self) -> Supernet:
-        """The trained supernet."""
-        return Workspace(self.config).load_supernet(self.folder.path)
+        Args:
+            device: "auto" is the run's own where there is such a device, else what there is.
+        """
+        return self._workspace(device).ready_problem(self.folder)
+
+    def supernet(self, device: str = "auto") -> Supernet:
+        """The trained supernet; ``device`` as for `problem`."""
+        return self._workspace(device).load_supernet(self.folder.path)
+
+    def _workspace(self, device: str) -> Workspace:
+        if device == "auto":
+            try:
+                device = resolve_device(self.config.device)
+            except InputError:
+                device = resolve_device("auto")
+        return Workspace(replace(self.config, device=device))
 
 
 def run(
@@ -103,8 +116,8 @@ def run(
     """Run the main job, or go on with an unfinished one.
 
     Args:
-        config: the settings; where a run is resumed, the only change allowed is more
-            ``evaluations``.
+        config: the settings; where a run is resumed, those of ``Run.load(resume).config``, in which
+            more ``evaluations`` are the only change allowed.
         resume: a run folder to go on with.
         restart_search: with ``resume``: begin the search anew, keeping all results.
         quiet: show no progress.
@@ -141,14 +154,17 @@ def run(
         progress.say(f"run folder: {folder.path}")
         done = Run(folder, settled)
         with Interrupt(lambda: progress.say("finishing the batch (Ctrl-C again: at once)")) as stop:
-            outcome = run_stages(
-                [
-                    TrainSupernet(workspace),
-                    SearchFront(workspace, restart=restart_search),
-                    WriteResults(workspace),
-                ],
-                Context(folder, settled, progress, stop),
-            )
+            try:
+                outcome = run_stages(
+                    [
+                        TrainSupernet(workspace),
+                        SearchFront(workspace, restart=restart_search),
+                        WriteResults(workspace),
+                    ],
+                    Context(folder, settled, progress, stop),
+                )
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"go on with: {folder.resume_command}") from None
         if outcome.stopped:
             if folder.journal.is_file():
                 write_results(folder, workspace)

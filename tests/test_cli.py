@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from evonas.cli import main
 from evonas.run import Run
+from evonas.stages.start import read_networks
 
 SMALL = ["--training.steps", "40", "--evaluations", "40", "--threads", "1", "--quiet"]
 
@@ -198,6 +200,10 @@ def test_no_verb_shows_the_verbs(capsys):
         (["run", "--evaluatoins", "3"], "--evaluatoins"),
         (["run", "--evaluations"], "Missing value for argument '--evaluations'"),
         (["run", "--seed", "-1"], "seed is -1"),
+        (["run", "--width", "inf"], "width is inf"),
+        (["run", "--width", "nan"], "width is nan"),
+        (["run", "--budget", "9s", "--evaluations", "9", "--training.steps", "9"], "nothing left"),
+        (["run", "--plugin", "nowhere.py"], "the plugin nowhere.py cannot be run (FileNotFound"),
         (["run", "--resume", "nowhere"], "there is no run folder nowhere"),
         (["run", "--config", "nowhere.json"], "there is no nowhere.json"),
         (["run", "--supernet", "nowhere"], "there is no run folder nowhere"),
@@ -293,3 +299,78 @@ def test_start_with_networks_of_another_space(copy_of, tmp_path, capsys):
     )
     start.write_text("name,error\nx,3\n")
     refused(capsys, ["run", "--start", start], "no networks in a column 'network'")
+
+
+def test_a_start_that_excel_has_saved(finished, tmp_path):
+    text = (finished / "front.csv").read_text()
+    (tmp_path / "front.csv").write_text(text, encoding="utf-8-sig")
+    assert read_networks(tmp_path / "front.csv") == read_networks(finished / "front.csv")
+
+
+def test_searching_again_takes_the_problem_and_refuses_what_cannot_change(
+    finished, tmp_path, capsys
+):
+    common = ["--supernet", finished, "--runs", tmp_path / "runs", "--quiet"]
+    refused(capsys, ["run", *common, "--training.lr", 0.1], "is trained already")
+    refused(capsys, ["run", *common, "--budget", "9s", "--evaluations", 9], "nothing left for")
+    other = ["--problem", "cifar10-macs"]
+    refused(capsys, ["run", *common, *other], "give --problem digits-params")
+    assert main([str(a) for a in ["run", *common, "--evaluations", 20]]) == 0
+    assert Run.load(next((tmp_path / "runs").iterdir())).config.problem == "digits-params"
+
+
+def test_a_home_folder_may_be_written_as_a_tilde(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    arguments = ["run", "--supernet", finished, "--evaluations", 20, "--runs", "~/mine", "--quiet"]
+    assert main([str(a) for a in arguments]) == 0
+    assert next((tmp_path / "mine").iterdir()).name.startswith("digits-params")
+    refused(capsys, ["run", "--problem", "cifar10-params", "--data-dir=~/no"], f"{tmp_path}/no")
+    monkeypatch.setenv("EVONAS_DATA", "~/no")
+    refused(capsys, ["run", "--problem", "cifar10-params"], f"{tmp_path}/no (from EVONAS_DATA)")
+
+
+PLUGIN = """
+from dataclasses import dataclass
+
+from evonas.spaces import ChainSpace, Conv, Fixed, Identity, Stage, register_space
+
+
+@dataclass(frozen=True)
+class Sizes:
+    first: int = 4
+
+
+def plugged(num_classes, input_shape):
+    stages = (Stage(8, 2, 2, (Identity(), Conv(3))),)
+    stem = (Fixed(Conv(3), Sizes().first),)
+    return ChainSpace(
+        name="plugged", stem=stem, stages=stages, num_classes=num_classes, input_shape=input_shape
+    )
+
+
+register_space("plugged", plugged)
+"""
+
+
+def test_a_space_of_ones_own_from_the_command_line(tmp_path):
+    (tmp_path / "my space.py").write_text(PLUGIN)
+
+    def command(*more):
+        return subprocess.run(
+            [sys.executable, "-m", "evonas.run", *map(str, more), "--quiet"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    made = command("--space", "plugged", "--plugin", "my space.py", *SMALL[:-1])
+    assert made.returncode == 0, made.stderr
+    (again,) = (line for line in made.stdout.splitlines() if line.startswith("search on"))
+    words = shlex.split(again)[5:]
+    assert words[-2:] == ["--plugin", "my space.py"]
+    assert command(*words).returncode == 0
+    without = command(*words[:-2], "--evaluations", 900)
+    assert without.returncode == 2 and "--plugin FILE" in without.stderr
+
+
+def test_no_memory_on_the_host_is_one_line(tmp_path, capsys):
+    arguments = ["run", "--width", 20000, "--runs", tmp_path, "--quiet"]
+    refused(capsys, arguments, "out of memory; give a smaller")

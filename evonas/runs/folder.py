@@ -41,7 +41,7 @@ class RunFolder:
         """
         stem = re.sub(r"[^A-Za-z0-9._+-]+", "-", problem).strip("-.") or "run"
         stem = f"{stem}-{now or datetime.now():%Y%m%d-%H%M%S}"
-        parent = Path(parent)
+        parent = Path(parent).expanduser()
         number = 1
         while True:
             path = parent / (stem if number == 1 else f"{stem}-{number}")
@@ -68,7 +68,7 @@ class RunFolder:
             InputError: there is no such folder, or it is no run (neither `config.json` nor
                 `journal.jsonl` in it).
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         if not path.exists():
             raise InputError(f"there is no run folder {path}; check the path or start a new run")
         if not path.is_dir():

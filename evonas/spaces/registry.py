@@ -53,7 +53,10 @@ def get_space(
         InputError: If the name is unknown or a number is out of range.
     """
     if name not in _FACTORIES:
-        raise unknown("space", name, _FACTORIES)
+        raise InputError(
+            f"{unknown('space', name, _FACTORIES)} (one of your own is there once the file that "
+            "registers it has run: --plugin FILE)"
+        )
     shape = tuple(int(side) for side in input_shape)
     if len(shape) != 3:
         raise InputError(f"input_shape {shape} is no image; give (channels, height, width)")

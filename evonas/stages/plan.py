@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from evonas.config import INHERITED, RunConfig, inherit, load, seconds
+from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, load, seconds
+from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
@@ -82,6 +83,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
             budget is too small.
     """
     started = time.perf_counter() if started is None else started
+    if config.data_dir is None and split_name(config.problem)[0] != "digits":
+        named_folder(None)  # blames the variable where that names a folder that is missing
     filled = fill(config)
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
@@ -146,6 +149,17 @@ def fill(config: RunConfig) -> RunConfig:
         raise unknown("algorithm", config.algorithm, list_algorithms())
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
+        trained_on, _ = split_name(other.problem)
+        if data != trained_on:
+            raise InputError(
+                f"the supernet of {config.supernet} was trained on '{trained_on}', not on the data "
+                f"of '{config.problem}'; give --problem {other.problem}"
+            )
+        if config.training not in (TrainingConfig(), other.training):
+            raise InputError(
+                f"the supernet of {config.supernet} is trained already; leave the settings of "
+                "--training out, or train another one without --supernet"
+            )
         given = {name: getattr(config, name) for name in INHERITED}
         config = replace(config, **inherit(given, other), training=other.training)
     # A run is resumed from anywhere, and where the variable is not set.
@@ -179,7 +193,7 @@ def fill(config: RunConfig) -> RunConfig:
 
 
 def _absolute(path: str | None) -> str | None:
-    return os.path.abspath(path) if path else None
+    return os.path.abspath(os.path.expanduser(path)) if path else None
 
 
 def divide(

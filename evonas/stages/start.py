@@ -24,7 +24,7 @@ def read_networks(path: str | Path) -> list[str]:
         InputError: the file is missing, is no CSV, or has no such column or no row.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a front.csv") from None
