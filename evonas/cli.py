@@ -283,10 +283,14 @@ def _show_plan(planned: Any) -> None:
 
     print(f"would run: {summary(planned.config)}")
     problem = planned.workspace.problem
-    print(
-        f"data: {len(problem.data.train)} training and {len(problem.data.validation)} validation "
-        f"images; {problem.space.size:.4g} networks"
-    )
+    if planned.workspace.trains:
+        print(
+            f"data: {len(problem.data.train)} training and {len(problem.data.validation)} "
+            f"validation images; {problem.space.size:.4g} networks"
+        )
+    else:
+        print(f"data: a table of {len(problem.genes)} networks; the search takes seconds")
+        return
     for stage, seconds in planned.expected.items():
         print(f"{stage}: about {seconds:.0f} s")
     print(f"together: about {sum(planned.expected.values()):.0f} s")
@@ -333,7 +337,8 @@ def _problems(options: Sequence[str], started: float) -> int:
     from rich.table import Table
 
     from evonas.problems import list_problems
-    from evonas.problems.defaults import defaults_for
+    from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for
+    from evonas.problems.published import TABLES
     from evonas.problems.registry import split_name
 
     _parse(ProblemsCommand, options, "problems")
@@ -342,11 +347,13 @@ def _problems(options: Sequence[str], started: float) -> int:
         table.add_column(name)
     for problem in list_problems():
         data, objectives = split_name(problem)
-        cells = []
-        for kind in ("cpu", "cuda"):
-            d = defaults_for(data, kind)
-            cells.append(f"{d.training.steps} steps, {d.evaluations} evaluations")
-        table.add_row(problem, ", ".join(objectives), defaults_for(data, "cpu").space, *cells)
+        if data in TABLES:
+            space, cells = TABLES[data].space, 2 * [f"a table, {TABLE_EVALUATIONS} evaluations"]
+        else:
+            by_kind = [defaults_for(data, kind) for kind in ("cpu", "cuda")]
+            space = by_kind[0].space
+            cells = [f"{d.training.steps} steps, {d.evaluations} evaluations" for d in by_kind]
+        table.add_row(problem, ", ".join(objectives), space, *cells)
     _print_table(table)
     return 0
 

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from evonas.atomic import write_json_atomic, write_text_atomic
 from evonas.config import RunConfig, differences, load, to_dict
 from evonas.device import resolve_device
 from evonas.errors import InputError
-from evonas.problems import SupernetProblem
+from evonas.problems import SupernetProblem, TabularProblem
+from evonas.problems.registry import split_name
 from evonas.runs import (
     Context,
     Interrupt,
@@ -84,7 +85,7 @@ class Run:
         """Evaluations, hypervolume and seconds per generation."""
         return History.load(self.folder.path)
 
-    def problem(self, device: str = "auto") -> SupernetProblem:
+    def problem(self, device: str = "auto") -> SupernetProblem | TabularProblem:
         """The problem with its trained supernet, ready to evaluate.
 
         Args:
@@ -93,7 +94,11 @@ class Run:
         return self._workspace(device).ready_problem(self.folder)
 
     def supernet(self, device: str = "auto") -> Supernet:
-        """The trained supernet; ``device`` as for `problem`."""
+        """The trained supernet; ``device`` as for `problem`.
+
+        Raises:
+            InputError: the run's problem is a table, or its training has not ended.
+        """
         return self._workspace(device).load_supernet(self.folder.path)
 
     def _workspace(self, device: str) -> Workspace:
@@ -139,7 +144,8 @@ def run(
         workspace = Workspace(_resumed(folder, config))
     settled = workspace.config
     with locked(folder):
-        use_threads(settled)
+        if workspace.trains:
+            use_threads(settled)
         progress = open_progress(folder.log, quiet=quiet)
         if resume is not None:
             folder.sweep()
@@ -157,7 +163,7 @@ def run(
             try:
                 outcome = run_stages(
                     [
-                        TrainSupernet(workspace),
+                        *([TrainSupernet(workspace)] if workspace.trains else []),
                         SearchFront(workspace, restart=restart_search),
                         WriteResults(workspace),
                     ],
@@ -174,18 +180,24 @@ def run(
 
 def summary(config: RunConfig) -> str:
     """What will be done, in one line."""
-    training = config.training
     parts = [
         f"{config.problem} on {config.device}",
         f"space {config.space}",
-        f"supernet of {config.supernet}"
-        if config.supernet
-        else f"{training.steps} steps of {training.batch_size} images at width {config.width:g}",
+        *_training_summary(config),
         f"{config.algorithm}: {config.evaluations} evaluations",
         *config.constraint,
         f"seed {config.seed}",
     ]
     return ", ".join(parts)
+
+
+def _training_summary(config: RunConfig) -> list[str]:
+    training = config.training
+    if config.supernet:
+        return [f"supernet of {config.supernet}"]
+    if training.steps is None:  # a table
+        return []
+    return [f"{training.steps} steps of {training.batch_size} images at width {config.width:g}"]
 
 
 def _create(planned: Plan) -> RunFolder:
@@ -210,21 +222,31 @@ def _keep_settings(folder: RunFolder, config: RunConfig) -> None:
 
 
 def _description(workspace: Workspace) -> dict[str, Any]:
-    data = workspace.problem.data
+    problem = workspace.problem
+    if isinstance(problem, SupernetProblem):
+        sizes = {"train": len(problem.data.train), "validation": len(problem.data.validation)}
+    else:
+        sizes = {"rows": len(problem.genes)}
     return {
         "settings": to_dict(workspace.config),
         "data": {
-            "name": data.name,
-            "checksum": data.checksum,
-            "train": len(data.train),
-            "validation": len(data.validation),
+            "name": split_name(workspace.config.problem)[0],
+            "checksum": workspace.checksum,
+            **sizes,
         },
         "versions": {
             "evonas": __version__,
             "python": sys.version.split()[0],
-            **{name: version(name) for name in ("torch", "torchvision", "pymoo", "numpy")},
+            **{name: _version(name) for name in ("torch", "torchvision", "pymoo", "numpy")},
         },
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # torch, where tables are searched only
+        return None
 
 
 def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
@@ -262,7 +284,7 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
 
 def _check_data(folder: RunFolder, workspace: Workspace) -> None:
     stored = json.loads(folder.config.read_text(encoding="utf-8")).get("data", {}).get("checksum")
-    if stored is not None and stored != workspace.problem.data.checksum:
+    if stored is not None and stored != workspace.checksum:
         raise InputError(
             f"the data of {folder.path} has changed since it was started; give --data-dir the "
             "folder it was started with, or start a new run"

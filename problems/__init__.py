@@ -5,11 +5,13 @@ from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
 from evonas.problems.registry import get_problem, list_problems
 from evonas.problems.supernet import SupernetProblem
+from evonas.problems.tabular import TabularProblem
 
 __all__ = [
     "ArchitectureProblem",
     "Constraint",
     "SupernetProblem",
+    "TabularProblem",
     "get_problem",
     "list_problems",
     "mean_excess_error",

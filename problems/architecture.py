@@ -43,14 +43,15 @@ class ArchitectureProblem(Problem):
         constraints: limits on costs, as text or `Constraint`; one that every network keeps is
             dropped, so that a plain problem stays plain for every algorithm.
         costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
+        canonical: X (n, n_var) -> X (n, n_var), instead of the space's own.
         name: for messages and run folders.
 
     Attributes:
         canonical: X (n, n_var) -> X (n, n_var), the genome that stands for all equal networks.
         cheap: objectives that are known without evaluation.
         evaluated: networks evaluated so far, each counted once.
-        feasible_genomes: some that keep all limits (k, n_var), for samplings to start from; there
-            only where there are limits.
+        feasible_genomes: some feasible ones (k, n_var), for samplings to start from; there only
+            where something can be infeasible.
 
     Raises:
         InputError: an objective is unknown or given twice, fewer than two are given, or no network
@@ -58,6 +59,7 @@ class ArchitectureProblem(Problem):
     """
 
     dear: tuple[str, ...] = ("error", "loss")
+    partial: bool = False  # whether there are genomes without values, which are infeasible
 
     def __init__(
         self,
@@ -66,15 +68,17 @@ class ArchitectureProblem(Problem):
         *,
         constraints: Sequence[str | Constraint] = (),
         costs: Mapping[str, Cost] | None = None,
+        canonical: Cost | None = None,
         name: str | None = None,
     ) -> None:
         """Settle objectives and constraints before anything is evaluated."""
         self.space = space
         # Bound to the space, not to the problem: operators keep it, and may outlive the problem.
-        self.canonical: Cost = space.canonical
+        self.canonical: Cost = canonical or space.canonical
         self.objectives = tuple(objectives)
         self._ranges: dict[str, tuple[float, float]] = {}
-        self.costs: dict[str, Cost] = {"params": space.params, "macs": space.macs, **(costs or {})}
+        counts = {"params": space.params, "macs": space.macs} if space.has_networks else {}
+        self.costs: dict[str, Cost] = {**counts, **(costs or {})}
         known = (*self.dear, *self.costs)
         for objective in self.objectives:
             if objective not in known:
@@ -93,12 +97,12 @@ class ArchitectureProblem(Problem):
         super().__init__(
             n_var=space.n_var,
             n_obj=len(self.objectives),
-            n_ieq_constr=len(self.constraints),
+            n_ieq_constr=len(self.constraints) + self.partial,
             xl=np.zeros(space.n_var, dtype=np.int64),
             xu=np.asarray(space.n_choices, dtype=np.int64) - 1,
             vtype=int,
         )
-        if self.constraints:
+        if self.has_constraints():
             self.feasible_genomes = self._find_feasible()
         self.label = name or f"{space.name}-{'-'.join(self.objectives[1:])}"
 
@@ -186,7 +190,7 @@ class ArchitectureProblem(Problem):
                     new.setdefault(keys[i], int(i))
             if new:
                 self._fill(C[list(new.values())], list(new))
-        F = np.full((len(C), self.n_obj), INFEASIBLE)
+        F = np.tile([self._worst(name) for name in self.objectives], (len(C), 1))
         for j, name in enumerate(self.objectives):
             if name in self.costs:
                 F[:, j] = self.costs[name](C)
@@ -194,7 +198,7 @@ class ArchitectureProblem(Problem):
                 at = self._dear_objectives.index(name)
                 F[feasible, j] = [self._cache[keys[i]][at] for i in np.flatnonzero(feasible)]
         out["F"] = F
-        if self.constraints:
+        if self.has_constraints():
             out["G"] = violations
 
     def _fill(self, X: np.ndarray, keys: Sequence[bytes]) -> None:
@@ -213,7 +217,17 @@ class ArchitectureProblem(Problem):
 
     def _violations(self, C: np.ndarray) -> np.ndarray:
         columns = [c.violation(np.asarray(self.costs[c.cost](C), float)) for c in self.constraints]
+        if self.partial:
+            columns.append(np.where(self._has_values(C), 0.0, 1.0))
         return np.stack(columns, axis=1) if columns else np.zeros((len(C), 0))
+
+    def _has_values(self, C: np.ndarray) -> np.ndarray:
+        """Whether canonical genomes (n, n_var) have values, bool (n,); asked where `partial`."""
+        return np.ones(len(C), dtype=bool)
+
+    def _worst(self, name: str) -> float:
+        """The value of an objective where nothing is evaluated; costs are known all the same."""
+        return INFEASIBLE
 
     def _parsed(self, constraint: str | Constraint) -> Constraint:
         if isinstance(constraint, Constraint):

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field, replace
 
 from evonas.config import TrainingConfig
 
+# Networks to look up in a published table.
+TABLE_EVALUATIONS = 400
+
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:

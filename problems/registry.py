@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evonas.config import inherit, load
 from evonas.data import get_data, list_data
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.constraints import Constraint
 from evonas.problems.defaults import defaults_for
+from evonas.problems.published import TABLES
 from evonas.problems.supernet import SupernetProblem
+from evonas.problems.tabular import TabularProblem
 from evonas.spaces import SearchSpace, get_space
 
 if TYPE_CHECKING:
@@ -26,21 +30,58 @@ COSTS: dict[str, tuple[str, ...]] = {
 
 
 def list_problems() -> list[str]:
-    """Names of all registered problems."""
-    return [f"{data}-{cost}" for data in list_data() for cost in COSTS]
+    """Names of all registered problems: data sets first, then published tables."""
+    return [f"{data}-{cost}" for data in (*list_data(), *TABLES) for cost in COSTS]
 
 
 def split_name(name: str) -> tuple[str, tuple[str, ...]]:
-    """Data set and objectives of a registered problem.
+    """Data set, or published table, and objectives of a registered problem.
 
     Raises:
         InputError: no problem has that name; the message has the nearest names.
     """
-    for data in list_data():
+    for data in (*list_data(), *TABLES):
         for cost, objectives in COSTS.items():
             if name == f"{data}-{cost}":
                 return data, objectives
     raise unknown("problem", name, list_problems())
+
+
+def published_problem(
+    name: str,
+    *,
+    space: SearchSpace | str | None = None,
+    data_dir: str | Path | None = None,
+    constraints: Sequence[str | Constraint] = (),
+) -> TabularProblem:
+    """A published table as a problem; arguments as for `get_problem`.
+
+    Raises:
+        InputError: the name is unknown, the table is missing or damaged, or the space is another
+            one.
+    """
+    table_name, objectives = split_name(name)
+    if table_name not in TABLES:
+        raise unknown("published table", table_name, TABLES)
+    table = TABLES[table_name]
+    measured = table.get_space()
+    chosen = measured if space is None or space == measured.name else space
+    if isinstance(chosen, str) or chosen.base is not measured:
+        other = chosen if isinstance(chosen, str) else chosen.name
+        raise InputError(
+            f"'{name}' is a table of the space '{measured.name}', not of '{other}'; leave the "
+            "space out, or give a restriction of it"
+        )
+    loaded = table.load(data_dir)
+    return TabularProblem(
+        loaded.genes,
+        np.column_stack([loaded.columns[o] for o in objectives]),
+        objectives,
+        chosen,
+        costs={c: v for c, v in loaded.columns.items() if c not in ("error", *objectives)},
+        constraints=constraints,
+        name=name,
+    )
 
 
 def get_problem(
@@ -55,11 +96,13 @@ def get_problem(
     train_images: int | None = None,
     validation_images: int | None = None,
     image_size: int | None = None,
-) -> SupernetProblem:
+) -> SupernetProblem | TabularProblem:
     """A ready-made problem.
 
     Args:
-        name: "<data>-<cost>", such as "cifar10-params"; see `list_problems`.
+        name: "<data>-<cost>", such as "cifar10-params", or "<table>-<cost>", such as
+            "nasbench-macro-params", for which only `space` (a restriction of the table's),
+            `data_dir` and `constraints` mean anything; see `list_problems`.
         space: a search space or the name of one; the data set has a default.
         data_dir: folder of the data set; else EVONAS_DATA, else a download into the user's cache.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
@@ -72,12 +115,26 @@ def get_problem(
         image_size: side of the images of a "folder" problem, in pixels.
 
     Returns:
-        The problem, with its data loaded.
+        The problem, with its data loaded; of a published table a `TabularProblem`.
 
     Raises:
         InputError: a name is unknown, or data, space and supernet do not fit each other.
     """
     data_name, objectives = split_name(name)
+    if data_name in TABLES:
+        meaningless = {
+            "supernet": supernet,
+            "width": width,
+            "train_images": train_images,
+            "validation_images": validation_images,
+            "image_size": image_size,
+        }
+        for setting, value in meaningless.items():
+            if value is not None:
+                raise InputError(
+                    f"'{name}' is a table of measured networks and trains none; leave {setting} out"
+                )
+        return published_problem(name, space=space, data_dir=data_dir, constraints=constraints)
     if isinstance(supernet, str | Path):
         given: dict[str, Any] = {
             "space": space,

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evonas.cli import main
+from evonas.errors import InputError
 from evonas.run import Run
 from evonas.stages.start import read_networks
 
@@ -374,3 +376,25 @@ def test_a_space_of_ones_own_from_the_command_line(tmp_path):
 def test_no_memory_on_the_host_is_one_line(tmp_path, capsys):
     arguments = ["run", "--width", 20000, "--runs", tmp_path, "--quiet"]
     refused(capsys, arguments, "out of memory; give a smaller")
+
+
+def test_a_published_table_is_searched_in_seconds(data_dir, tmp_path, capsys):
+    common = ["run", "--problem", "nasbench-macro-params", "--data-dir", data_dir]
+    more = ["--evaluations", 60, "--runs", tmp_path, "--quiet"]
+    assert main([str(a) for a in [*common, *more]]) == 0
+    done = Run.load(next(tmp_path.iterdir()))
+    assert not (done.folder.path / "supernet").exists() or not list(done.folder.supernet.iterdir())
+    assert done.front.columns == ("error", "params", "macs")
+    F = done.problem().evaluate(
+        np.stack([done.problem().space.encode(n) for n in done.front.networks])
+    )
+    assert F.tolist() == done.front.F.tolist()
+    extended = ["run", "--resume", done.folder.path, "--evaluations", 100, "--quiet"]
+    assert main([str(a) for a in extended]) == 0
+    assert Run.load(done.folder.path).history.evaluations[-1] >= 100
+    with pytest.raises(InputError, match="has no supernet"):
+        done.supernet()
+    assert main([str(a) for a in [*common, "--dry-run"]]) == 0
+    assert "a table of 6561 networks" in capsys.readouterr().out
+    for wrong in (["--budget", "9s"], ["--width", 1], ["--training.lr", 0.1]):
+        refused(capsys, [*common, *wrong, "--runs", tmp_path], "is a table of measured networks")

@@ -6,6 +6,7 @@ Importing this package loads no torch; what needs it is imported where it is fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from evonas.spaces.categorical import CategoricalSpace
 from evonas.spaces.cell import CellSpace
 from evonas.spaces.chain import ChainSpace, Fixed, Stage
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AvgPool",
+    "CategoricalSpace",
     "CellNetwork",
     "CellSpace",
     "ChainNetwork",

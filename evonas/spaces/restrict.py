@@ -48,6 +48,7 @@ class RestrictedSpace(SearchSpace):
             input_shape=base.input_shape,
         )
         self.has_supernet = base.has_supernet
+        self.has_networks = base.has_networks
         self._base = base
         self._allowed = allowed.copy()
         self._allowed.flags.writeable = False

@@ -59,6 +59,7 @@ class SearchSpace(ABC):
     """
 
     has_supernet: bool = False
+    has_networks: bool = True
 
     def __init__(
         self, *, name: str, n_choices: Sequence[int], num_classes: int, input_shape: Sequence[int]

@@ -12,7 +12,8 @@ from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
-from evonas.problems.defaults import defaults_for
+from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for
+from evonas.problems.published import TABLES
 from evonas.problems.registry import split_name
 from evonas.runs import RunFolder
 from evonas.search import get_algorithm, list_algorithms
@@ -65,7 +66,7 @@ class Plan:
         if timing is None:
             return {}
         assert config.training.steps and config.evaluations
-        images = len(self.workspace.problem.data.validation)
+        images = len(self.workspace.supernet_problem().data.validation)
         train = 0.0 if config.supernet else config.training.steps * timing.step
         return {"supernet": train, "search": config.evaluations * images * timing.image}
 
@@ -93,6 +94,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if filled.start:
         for network in read_networks(filled.start):
             problem.space.encode(network)
+    if not isinstance(problem, SupernetProblem):
+        return Plan(filled, workspace)
     if not filled.supernet:
         _check_batch(filled, problem)
     else:
@@ -139,7 +142,8 @@ def _check_batch(config: RunConfig, problem: SupernetProblem) -> None:
 def fill(config: RunConfig) -> RunConfig:
     """Every number that the user left open, from the problem's defaults.
 
-    A run that takes the supernet of another takes its space, width and data settings as well.
+    A table of measured networks trains nothing: what is about training stays open there. A run
+    that takes the supernet of another takes its space, width and data settings as well.
 
     Raises:
         InputError: the problem, algorithm, device or other run is unknown.
@@ -147,6 +151,8 @@ def fill(config: RunConfig) -> RunConfig:
     data, _ = split_name(config.problem)
     if config.algorithm not in list_algorithms():
         raise unknown("algorithm", config.algorithm, list_algorithms())
+    if data in TABLES:
+        return _fill_table(config, data)
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
         trained_on, _ = split_name(other.problem)
@@ -189,6 +195,30 @@ def fill(config: RunConfig) -> RunConfig:
         train_images=config.train_images or defaults.train_images,
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
+    )
+
+
+def _fill_table(config: RunConfig, name: str) -> RunConfig:
+    for setting in ("budget", "supernet", "width", "train_images", "validation_images",
+                    "image_size"):  # fmt: skip
+        if getattr(config, setting) is not None:
+            raise InputError(
+                f"'{config.problem}' is a table of measured networks, in which a search takes "
+                f"seconds; leave --{setting.replace('_', '-')} out"
+            )
+    if config.training != TrainingConfig():
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks and trains none; leave the "
+            "settings of --training out"
+        )
+    return replace(
+        config,
+        data_dir=_absolute(config.data_dir or os.environ.get("EVONAS_DATA")),
+        start=_absolute(config.start),
+        device="cpu",
+        threads=config.threads or _cores(),
+        space=config.space or TABLES[name].space,
+        evaluations=config.evaluations or TABLE_EVALUATIONS,
     )
 
 
@@ -260,7 +290,7 @@ def _too_small(config: RunConfig, needed: float) -> InputError:
 def _measure(workspace: Workspace) -> Timing:
     from evonas.supernet.calibration import time_evaluation, time_step
 
-    supernet = workspace.problem.supernet
+    supernet = workspace.supernet_problem().supernet
     step = 0.0
     if supernet is None:
         supernet = workspace.new_supernet()

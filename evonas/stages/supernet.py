@@ -28,7 +28,7 @@ class TrainSupernet:
         config = self.workspace.config
         if config.supernet:
             # A copy: the run stays whole when the other one is deleted.
-            supernet = self.workspace.problem.supernet
+            supernet = self.workspace.supernet_problem().supernet
             if supernet is None:  # not so where the plan has loaded and checked it already
                 supernet = self.workspace.load_supernet(config.supernet)
             supernet.save(self.weights(context.folder))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evonas.config import RunConfig
-from evonas.problems import SupernetProblem, get_problem
+from evonas.errors import InputError
+from evonas.problems import SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Workspace:
         self.config = config
 
     @cached_property
-    def problem(self) -> SupernetProblem:
+    def problem(self) -> SupernetProblem | TabularProblem:
         """The problem, its supernet not loaded yet."""
         config = self.config
         return get_problem(
@@ -41,22 +42,48 @@ class Workspace:
             image_size=config.image_size,
         )
 
+    @property
+    def trains(self) -> bool:
+        """Whether networks are scored by shared weights, and not looked up in a table."""
+        return isinstance(self.problem, SupernetProblem)
+
+    @property
+    def checksum(self) -> str:
+        """Of what networks are scored on: images, or a table."""
+        problem = self.problem
+        return problem.data.checksum if isinstance(problem, SupernetProblem) else problem.checksum
+
+    def supernet_problem(self) -> SupernetProblem:
+        """The problem, where it is one of shared weights.
+
+        Raises:
+            InputError: it is a table.
+        """
+        if not isinstance(self.problem, SupernetProblem):
+            raise InputError(
+                f"'{self.config.problem}' is a table of measured networks and has no supernet; "
+                "name a run of another problem"
+            )
+        return self.problem
+
     def new_supernet(self) -> Supernet:
         """Untrained shared weights."""
         from evonas.supernet import Supernet
 
         assert self.config.width
-        problem = self.problem
+        problem = self.supernet_problem()
         return Supernet(problem.space, problem.data, self.config.width, seed=self.config.seed)
 
     def load_supernet(self, path: str | Path) -> Supernet:
         """The trained supernet of a run folder, checked against this run's data and space."""
         from evonas.supernet import Supernet
 
-        return Supernet.load(path, self.problem.data, space=self.problem.space)
+        problem = self.supernet_problem()
+        return Supernet.load(path, problem.data, space=problem.space)
 
-    def ready_problem(self, folder: RunFolder) -> SupernetProblem:
-        """The problem with the run's own trained supernet."""
-        if self.problem.supernet is None:
-            self.problem.supernet = self.load_supernet(folder.path)
-        return self.problem
+    def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
+        """The problem, with the run's own trained supernet where it has one."""
+        problem = self.problem
+        if isinstance(problem, SupernetProblem) and problem.supernet is None:
+            problem.supernet = self.load_supernet(folder.path)
+        return problem

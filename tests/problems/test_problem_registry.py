@@ -7,6 +7,7 @@ from evonas.data import from_tensors, list_data
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem, get_problem, list_problems
 from evonas.problems.defaults import defaults_for
+from evonas.problems.published import TABLES
 from evonas.problems.registry import split_name
 from evonas.search import get_algorithm
 from evonas.spaces import get_space, list_spaces
@@ -14,14 +15,14 @@ from evonas.spaces import get_space, list_spaces
 
 def test_names_are_data_and_cost():
     assert {"cifar10-params", "cifar10-macs", "cifar10-params-macs"} <= set(list_problems())
-    assert len(list_problems()) == 3 * len(list_data())
+    assert len(list_problems()) == 3 * (len(list_data()) + len(TABLES))
     assert split_name("fashion-mnist-params-macs") == ("fashion-mnist", ("error", "params", "macs"))
 
 
-@pytest.mark.parametrize("name", list_problems())
+@pytest.mark.parametrize("data", list_data())
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
-def test_defaults_are_complete(name, kind):
-    defaults = defaults_for(split_name(name)[0], kind)
+def test_defaults_are_complete(data, kind):
+    defaults = defaults_for(data, kind)
     assert defaults.space in list_spaces() and defaults.evaluations and defaults.width
     numbers = vars(defaults.training)
     assert all(numbers[n] is not None for n in vars(TrainingConfig()))

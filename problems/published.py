@@ -1,0 +1,139 @@
+"""Published benchmark tables, read from the user's data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evonas.data.locate import HOW_TO_NAME, named_folder
+from evonas.errors import InputError
+from evonas.spaces import SearchSpace, get_space
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The columns of a published table.
+
+    Attributes:
+        genes: int (n, n_var).
+        columns: error in percent, params and macs, each (n,).
+    """
+
+    genes: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of trained networks, and where it is published.
+
+    Attributes:
+        file: name of the file in the data folder.
+        source: who publishes it.
+        space: name of the search space.
+        num_classes: of the images that it was measured on.
+        input_shape: of these images.
+        read: reads the file; may raise anything if it is damaged.
+    """
+
+    file: str
+    source: str
+    space: str
+    num_classes: int
+    input_shape: tuple[int, int, int]
+    read: Callable[[Path], Measured]
+
+    def get_space(self) -> SearchSpace:
+        """The space that was measured."""
+        return get_space(self.space, self.num_classes, self.input_shape)
+
+    def load(self, data_dir: str | Path | None) -> Measured:
+        """Read the table.
+
+        Args:
+            data_dir: the folder; else EVONAS_DATA names it.
+
+        Raises:
+            InputError: the folder or the file is missing, or the file is damaged.
+        """
+        folder = named_folder(data_dir)
+        if folder is None:
+            raise InputError(f"{self.file} is published by {self.source}; {HOW_TO_NAME}")
+        path = folder / self.file
+        if not path.exists():
+            raise InputError(f"there is no {path}; it is published by {self.source}, put it there")
+        try:
+            return self.read(path)
+        except OSError as error:
+            raise InputError(f"cannot read {path} ({error.strerror}); make it readable") from None
+        except Exception as error:
+            raise InputError(
+                f"{path} is damaged or incomplete ({type(error).__name__}); replace it by a fresh "
+                f"copy from {self.source}"
+            ) from error
+
+
+def _macro(path: Path) -> Measured:
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    genes = np.array([[int(choice) for choice in code] for code in table])
+    entries = list(table.values())
+    return Measured(
+        genes,
+        {
+            "error": np.array([100.0 - entry["mean_acc"] for entry in entries]),
+            "params": np.array([float(entry["params"]) for entry in entries]),
+            "macs": np.array([float(entry["flops"]) for entry in entries]),
+        },
+    )
+
+
+def _nb201(data: str, num_classes: int) -> Callable[[Path], Measured]:
+    def read(path: Path) -> Measured:
+        with np.load(path, allow_pickle=False) as file:
+            accuracy = file[f"test_acc_{data}"].astype(float)
+            return Measured(
+                file["ops"].astype(np.int64),
+                {
+                    # Stored as float32: the digits beyond are no measurement.
+                    "error": np.round(100.0 - accuracy, 4),
+                    "params": file[f"params_{data}"].astype(float),
+                    # Published "FLOPs" also count the bias of the classifier.
+                    "macs": file[f"flops_{data}"].astype(float) - num_classes,
+                },
+            )
+
+    return read
+
+
+_NB201_SOURCE = "NATS-Bench (github.com/D-X-Y/NATS-Bench), as the arrays that the README names"
+
+
+def _nb201_table(data: str, num_classes: int, side: int) -> PublishedTable:
+    return PublishedTable(
+        file="nas-bench-201.npz",
+        source=_NB201_SOURCE,
+        space="nb201",
+        num_classes=num_classes,
+        input_shape=(3, side, side),
+        read=_nb201(data, num_classes),
+    )
+
+
+TABLES: dict[str, PublishedTable] = {
+    "nasbench-macro": PublishedTable(
+        file="nas-bench-macro_cifar10.json",
+        source="the repository xiusu/NAS-Bench-Macro",
+        space="macro",
+        num_classes=10,
+        input_shape=(3, 32, 32),
+        read=_macro,
+    ),
+    "nasbench201-cifar10": _nb201_table("cifar10", 10, 32),
+    "nasbench201-cifar100": _nb201_table("cifar100", 100, 32),
+    "nasbench201-imagenet16-120": _nb201_table("imagenet16_120", 120, 16),
+}
