@@ -9,6 +9,7 @@ from pymoo.core.selection import Selection
 
 from evonas.errors import InputError
 from evonas.search.parts import genetic
+from evonas.search.widening import widened
 
 
 def age_moea(
@@ -30,14 +31,16 @@ def age_moea(
         raise InputError("age-moea needs numba; install it with: pip install numba")
     from pymoo.algorithms.moo.age import AGEMOEA
 
-    return AGEMOEA(
-        **genetic(
-            problem,
-            pop_size=pop_size,
-            n_offsprings=n_offsprings,
-            sampling=sampling,
-            crossover=crossover,
-            mutation=mutation,
-            selection=selection,
+    return widened(
+        AGEMOEA(
+            **genetic(
+                problem,
+                pop_size=pop_size,
+                n_offsprings=n_offsprings,
+                sampling=sampling,
+                crossover=crossover,
+                mutation=mutation,
+                selection=selection,
+            )
         )
     )

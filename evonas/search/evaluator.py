@@ -110,6 +110,11 @@ class DistinctEvaluator(Evaluator):
                 individual.set(name, self._known[key][name].copy())
             individual.evaluated.update(names)
 
+    def knows(self, X: np.ndarray) -> np.ndarray:
+        """Whether genomes (n, n_var) stand for networks that were evaluated, bool (n,)."""
+        X = X if self.canonical is None else self.canonical(X)
+        return np.array([key in self._known for key in genome_keys(X)], dtype=bool)
+
     def _remember(self, individuals: Any) -> None:
         """Store the values of evaluated individuals."""
         for key, individual in zip(self._keys(individuals), individuals, strict=True):

@@ -10,8 +10,10 @@ from pymoo.core.individual import Individual
 from pymoo.core.mutation import Mutation
 
 from evonas.errors import InputError
+from evonas.operators.genomes import as_genomes
 from evonas.search.directions import check_directions, reference_directions
 from evonas.search.parts import population_size, variation
+from evonas.search.widening import further
 
 
 class ScaledMOEAD(ParallelMOEAD):
@@ -28,6 +30,19 @@ class ScaledMOEAD(ParallelMOEAD):
         F = infills.get("F")
         best = [self._values(F, [k] * len(F)).argmin() for k in range(len(self.ref_dirs))]
         self.pop = infills[best]
+
+    def _infill(self) -> Any:
+        off = super()._infill()
+        knows = getattr(self.evaluator, "knows", None)
+        if knows is None:
+            return off
+        # Repeats cost nothing; a generation of nothing else would lead nowhere.
+        for draw in further(self.problem, self.random_state):
+            X = as_genomes(off.get("X"))
+            if not knows(X).all():
+                break
+            off.set("X", draw(X))
+        return off
 
     def _replace(self, k: int, off: Individual) -> None:
         neighbors = self.neighbors[k]
@@ -64,7 +79,8 @@ def moead(
 
     The population holds one member for each direction: by default as many as a regular lattice
     has within `pop_size` (20 for two objectives, 15 for three). It proposes networks that it
-    evaluated before; the evaluator serves them from memory, uncounted.
+    evaluated before; the evaluator serves them from memory, uncounted. A generation with nothing
+    new in it is moved further, as the mating of the other algorithms is.
 
     Raises:
         InputError: the problem has constraints, or sizes do not fit together.

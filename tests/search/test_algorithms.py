@@ -227,3 +227,18 @@ def test_one_objective_has_no_directions(make_problem):
     for name in ("nsga3", "moead"):
         with pytest.raises(InputError, match="two objectives"):
             get_algorithm(name, make_problem["choices"](n_obj=1))
+
+
+@pytest.mark.parametrize("name", [n for n in list_algorithms() if n != "moead"])
+def test_a_search_goes_on_where_the_neighbourhood_is_used_up(name, make_problem):
+    """Two thirds of a space of 972 networks, far more than a population has neighbours."""
+    problem = make_problem["choices"](n_choices=[3, 4, 3, 3, 1, 3, 3])
+    algorithm = get_algorithm(name, problem)
+    minimize(problem, algorithm, ("n_eval", 640), seed=1)
+    assert 640 <= len(problem.asked) == len(set(problem.asked)) <= 972
+
+
+def test_moead_moves_on_from_a_generation_of_repeats(make_problem):
+    problem = make_problem["choices"](n_choices=[3, 4, 3, 3, 1, 3, 3])
+    minimize(problem, get_algorithm("moead", problem), ("n_eval", 640), seed=1)
+    assert 640 <= len(problem.asked) == len(set(problem.asked))
