@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None, *, started: float | None = None
         ):
             raise
         print(
-            "evonas: out of memory; give a smaller --training.batch-size or --width",
+            "evonas: out of memory; give a smaller --training.batch-size, --width or --image-size",
             file=sys.stderr,
         )
         return USAGE_ERROR
@@ -266,7 +266,7 @@ def _run_plugin(path: str) -> None:
         loader.exec_module(module)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"the plugin {path} cannot be run ({type(error).__name__}: {error}); correct it"
         ) from error
@@ -318,6 +318,12 @@ def _show_run(done: Any, plugins: str = "") -> None:
     print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png")
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
+    if len(done.history) and done.history.evaluations[-1] < done.config.evaluations:
+        print(
+            f"no more networks were found that are new and keep the limits, after "
+            f"{done.history.evaluations[-1]} of {done.config.evaluations}"
+        )
+        return
     print(
         f"search on   python -m evonas.run --resume {path} "
         f"--evaluations {2 * done.config.evaluations}{plugins}"

@@ -7,6 +7,8 @@ lists the numbers); a resolved configuration has no such setting left except tho
 import dataclasses
 import json
 import math
+import numbers
+import os
 import re
 import types
 import typing
@@ -18,6 +20,8 @@ from typing import Any, TypeVar
 from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
+
+MOST_THREADS = 1024  # far more crash the libraries that compute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""
+        _settle_types(self, "training.")
         for name, least, strict in (
             ("steps", 1, False),
             ("batch_size", 2, False),
@@ -115,6 +120,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no run can be made with."""
+        _settle_types(self)
         _at_least(self, "evaluations", 1)
         _at_least(self, "pop_size", 2)
         _at_least(self, "seed", 0)
@@ -123,18 +129,40 @@ class RunConfig:
         _at_least(self, "train_images", 2)
         _at_least(self, "validation_images", 2)
         _at_least(self, "image_size", 4)
+        if self.threads is not None and self.threads > MOST_THREADS:
+            raise InputError(f"threads is {self.threads}; give at most {MOST_THREADS}")
         if self.seed >= 2**63:
             raise InputError(f"seed is {self.seed}; give a number below 2**63")
         for name in ("data_dir", "space", "supernet", "start", "runs"):
             if getattr(self, name) == "":
                 raise InputError(f"{name} is empty; give it a value or leave it out")
-        if isinstance(self.constraint, str):
-            object.__setattr__(self, "constraint", (self.constraint,))
         for constraint in self.constraint:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
         if self.budget is not None:
             seconds(self.budget)
+
+
+def _settle_types(config: Any, prefix: str = "") -> None:
+    """Make what Python gave the types of the settings: numpy's numbers, paths, lists, one text."""
+    hints = typing.get_type_hints(type(config))
+    for f in fields(config):
+        value, hint = getattr(config, f.name), hints[f.name]
+        if is_dataclass(hint):
+            if not isinstance(value, typing.cast(type, hint)):
+                raise InputError(
+                    f"{prefix}{f.name} is {value!r}; give a {typing.cast(type, hint).__name__}"
+                )
+            continue
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        elif typing.get_origin(hint) is tuple and isinstance(value, str):
+            value = (value,)
+        elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            value = int(value)
+        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+            value = float(value)
+        object.__setattr__(config, f.name, _typed(hint, prefix + f.name, value, "the settings"))
 
 
 def _at_least(
@@ -196,7 +224,7 @@ def _typed(hint: Any, name: str, value: Any, where: str) -> Any:
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if value is None and type(None) in options:
         return None
-    if typing.get_origin(options[0]) is tuple and isinstance(value, list):
+    if typing.get_origin(options[0]) is tuple and isinstance(value, list | tuple):
         return tuple(value)
     if float in options and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

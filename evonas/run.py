@@ -18,9 +18,11 @@ from evonas._version import __version__
 from evonas.analysis import Front, History
 from evonas.atomic import write_json_atomic, write_text_atomic
 from evonas.config import RunConfig, differences, load, to_dict
+from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem, TabularProblem
+from evonas.problems.published import TABLES
 from evonas.problems.registry import split_name
 from evonas.runs import (
     Context,
@@ -252,6 +254,12 @@ def _version(name: str) -> str | None:
 def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     """The stored settings, with more evaluations if those were asked for."""
     stored = load(folder.config)
+    training = stored.training.steps or split_name(stored.problem)[0] in TABLES
+    if not (stored.evaluations and stored.space and training):
+        raise InputError(
+            f"{folder.config} is no settled configuration of a run; repeat it as a new one with "
+            f"--config {folder.config}"
+        )
     if config is None:
         return stored
     # What was not said is as it was; where the data lies may change, its checksum may not.
@@ -262,7 +270,8 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         and name not in ("runs", "data_dir")
         and (name, new) != ("device", "auto")
     }
-    if config.data_dir is not None:
+    if config.data_dir not in (None, stored.data_dir):
+        named_folder(config.data_dir)
         stored = replace(stored, data_dir=os.path.abspath(config.data_dir))
     more = changed.pop("evaluations", None)
     if changed:

@@ -125,8 +125,8 @@ def choose_evenly(values: np.ndarray, n: int, *, random_state: np.random.Generat
     """
     order = np.lexsort((random_state.random(len(values)), values))  # ties in random order
     ranked = values[order]
-    if n == 1:
-        return order[random_state.integers(len(order), size=1)]
+    if n < 2:
+        return order[random_state.integers(len(order), size=n)]
     targets = np.linspace(ranked[0], ranked[-1], n)
     half = (ranked[-1] - ranked[0]) / (n - 1) / 2
     free = np.ones(len(order), dtype=bool)

@@ -168,8 +168,11 @@ class ArchitectureProblem(Problem):
 
         Returns:
             0 (nothing better than the reference) to 1.
+
+        Raises:
+            InputError: another number of objectives, or a NaN.
         """
-        F = np.asarray(F, float).reshape(-1, self.n_obj)
+        F = self._objectives(F)
         if len(F) == 0:
             return 0.0
         # A cost that is the same for all networks gets the span 1: it then changes nothing.
@@ -177,6 +180,17 @@ class ArchitectureProblem(Problem):
         scaled = (F - self.ideal) / span
         volume = HV(ref_point=np.full(self.n_obj, REFERENCE))(scaled)
         return float(volume) / REFERENCE**self.n_obj
+
+    def _objectives(self, F: np.ndarray) -> np.ndarray:
+        """Points as a checked float array (n, n_obj); one point may be a row."""
+        points = np.asarray(F, float)
+        points = points.reshape(-1, self.n_obj) if points.size == 0 else np.atleast_2d(points)
+        if points.ndim != 2 or points.shape[1] != self.n_obj or np.isnan(points).any():
+            raise InputError(
+                f"points of shape {np.shape(F)} are no objectives {', '.join(self.objectives)}; "
+                f"give numbers (n, {self.n_obj})"
+            )
+        return points
 
     def _evaluate(self, X: np.ndarray, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         C = self.canonical(self.space.check(np.asarray(X)))

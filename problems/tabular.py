@@ -254,8 +254,7 @@ class TabularProblem(ArchitectureProblem):
         Returns:
             0 to 1; 1 for the true front itself.
         """
-        F = np.asarray(F, float).reshape(-1, self.n_obj)
-        return self._volume(F) / self._best
+        return self._volume(self._objectives(F)) / self._best
 
     def recall(self, F: np.ndarray) -> float:
         """Share of the distinct points of the true front that are among those given.
@@ -263,7 +262,7 @@ class TabularProblem(ArchitectureProblem):
         Args:
             F: objectives (n, n_obj) as `evaluate` gives them.
         """
-        found = {tuple(row) for row in np.asarray(F, float).reshape(-1, self.n_obj).tolist()}
+        found = {tuple(row) for row in self._objectives(F).tolist()}
         return float(np.mean([tuple(row) in found for row in self._front.tolist()]))
 
     def mean_excess_error(self, F: np.ndarray) -> float:
@@ -281,7 +280,7 @@ class TabularProblem(ArchitectureProblem):
             )
         order = [self.objectives.index("error"), 1 - self.objectives.index("error")]
         worst = float(self._table["error"].max())
-        F = np.asarray(F, float).reshape(-1, 2)
+        F = self._objectives(F)
         return mean_excess_error(F[:, order], self._front[:, order], worst_error=worst)
 
     def _calc_pareto_front(self, *args: Any, **kwargs: Any) -> np.ndarray:

@@ -205,6 +205,8 @@ def test_no_verb_shows_the_verbs(capsys):
         (["run", "--width", "inf"], "width is inf"),
         (["run", "--width", "nan"], "width is nan"),
         (["run", "--budget", "9s", "--evaluations", "9", "--training.steps", "9"], "nothing left"),
+        (["run", "--data-dir", "nowhere"], "the data folder nowhere (from --data-dir) does not"),
+        (["run", "--threads", "100000"], "threads is 100000; give at most 1024"),
         (["run", "--plugin", "nowhere.py"], "the plugin nowhere.py cannot be run (FileNotFound"),
         (["run", "--resume", "nowhere"], "there is no run folder nowhere"),
         (["run", "--config", "nowhere.json"], "there is no nowhere.json"),
@@ -343,7 +345,7 @@ class Sizes:
 
 
 def plugged(num_classes, input_shape):
-    stages = (Stage(8, 2, 2, (Identity(), Conv(3))),)
+    stages = (Stage(8, 5, 2, (Identity(), Conv(3), Conv(1))),)
     stem = (Fixed(Conv(3), Sizes().first),)
     return ChainSpace(
         name="plugged", stem=stem, stages=stages, num_classes=num_classes, input_shape=input_shape
@@ -398,3 +400,33 @@ def test_a_published_table_is_searched_in_seconds(data_dir, tmp_path, capsys):
     assert "a table of 6561 networks" in capsys.readouterr().out
     for wrong in (["--budget", "9s"], ["--width", 1], ["--training.lr", 0.1]):
         refused(capsys, [*common, *wrong, "--runs", tmp_path], "is a table of measured networks")
+
+
+def test_a_search_that_runs_out_of_networks_says_so(finished, tmp_path, capsys):
+    arguments = ["--supernet", finished, "--runs", tmp_path, "--constraint", "params<=1000"]
+    assert main([str(a) for a in ["run", *arguments, "--evaluations", 400]]) == 0
+    said = capsys.readouterr().out
+    done = Run.load(next(tmp_path.iterdir()))
+    count = done.history.evaluations[-1]
+    assert 0 < count < 400
+    log = done.folder.log.read_text()
+    assert f"the search ended at {count} of 400 networks" in log
+    assert f"new and keep the limits, after {count} of 400" in said and "search on" not in said
+    assert " left" not in log.split("search: stopped")[1].splitlines()[0]
+
+
+def test_a_resume_of_settings_that_are_not_settled(copy_of, capsys, tmp_path):
+    refused(capsys, ["run", "--resume", copy_of, "--data-dir", "nowhere"], "does not exist")
+    (copy_of / "config.json").write_text("{}")
+    refused(capsys, ["run", "--resume", copy_of], "is no settled configuration of a run")
+
+
+def test_a_plugin_that_fails_is_one_line(tmp_path, capsys):
+    plugin = tmp_path / "bad.py"
+    plugin.write_text("import sys\nsys.exit(3)\n")
+    refused(capsys, ["run", "--plugin", plugin], "cannot be run (SystemExit: 3)")
+    plugin.write_text(
+        "from evonas.spaces import register_space\n"
+        "register_space('broken', lambda classes, shape: 1 // 0)\n"
+    )
+    refused(capsys, ["run", "--plugin", plugin, "--space", "broken"], "(ZeroDivisionError:")

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from evonas.config import RunConfig, TrainingConfig, differences, from_dict, load, seconds, to_dict
@@ -85,3 +86,30 @@ def test_a_broken_file(tmp_path, text):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match="there is no"):
         load(tmp_path / "config.json")
+
+
+def test_python_may_give_numpys_numbers_and_paths(tmp_path):
+    config = RunConfig(
+        evaluations=np.int64(40), width=np.float32(0.5), runs=tmp_path, constraint="params<=3"
+    )
+    assert type(config.evaluations) is int and type(config.width) is float
+    assert config.runs == str(tmp_path) and config.constraint == ("params<=3",)
+    assert from_dict(RunConfig, to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"evaluations": 40.5}, "'evaluations' is 40.5; it must be of type int"),
+        ({"evaluations": "40"}, "'evaluations' is '40'"),
+        ({"seed": "a"}, "'seed' is 'a'"),
+        ({"seed": None}, "'seed' is None"),
+        ({"training": {"steps": 3}}, "training is .*; give a TrainingConfig"),
+        ({"threads": 100_000}, "threads is 100000; give at most 1024"),
+    ],
+)
+def test_wrong_types_are_refused_at_once(arguments, message):
+    with pytest.raises(InputError, match=message):
+        RunConfig(**arguments)
+    with pytest.raises(InputError, match="'training.steps' is 5.5"):
+        TrainingConfig(steps=5.5)

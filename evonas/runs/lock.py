@@ -48,8 +48,8 @@ def is_locked(folder: RunFolder) -> bool:
         lock.acquire()
     except Timeout:
         return True
-    except PermissionError:
-        # A folder that may only be read: nobody with these rights can be writing it.
+    except OSError:
+        # A folder or disk that may only be read: nobody with these rights can be writing it.
         return False
     lock.release()
     return False

@@ -145,6 +145,11 @@ class _Meter:
         return (self._work(self.total) - self._work(self.done)) * self.seconds / new
 
     @property
+    def end(self) -> str:
+        """As `text`, when nothing more will come."""
+        return describe(self.done, self.total, self.unit, rate=self.rate, numbers=self.numbers)
+
+    @property
     def text(self) -> str:
         return describe(
             self.done, self.total, self.unit, rate=self.rate, left=self.left, numbers=self.numbers
@@ -193,7 +198,7 @@ class QuietProgress:
                 self._line(f"{name}: broken off at {meter.text}")
                 raise
         how = "done" if meter.done >= total else "stopped"
-        self._line(f"{name}: {how} in {format_seconds(meter.seconds)}, {meter.text}")
+        self._line(f"{name}: {how} in {format_seconds(meter.seconds)}, {meter.end}")
 
     def say(self, text: str) -> None:
         """One line of news."""

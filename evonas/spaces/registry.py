@@ -62,7 +62,15 @@ def get_space(
         raise InputError(f"input_shape {shape} is no image; give (channels, height, width)")
     key = (name, int(num_classes), shape)
     if key not in _SPACES:
-        space = _FACTORIES[name](int(num_classes), shape)
+        try:
+            space = _FACTORIES[name](int(num_classes), shape)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"the space '{name}' cannot be made for {num_classes} classes and images of shape "
+                f"{shape} ({type(error).__name__}: {error}); correct its factory"
+            ) from error
         if space.name != name:
             raise InputError(
                 f"the space registered as '{name}' calls itself '{space.name}'; give both one name"

@@ -84,8 +84,9 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
             budget is too small.
     """
     started = time.perf_counter() if started is None else started
-    if config.data_dir is None and split_name(config.problem)[0] != "digits":
-        named_folder(None)  # blames the variable where that names a folder that is missing
+    if config.data_dir is not None or split_name(config.problem)[0] != "digits":
+        # Also where no data is read from it; and blames the variable where that named the folder.
+        named_folder(config.data_dir)
     filled = fill(config)
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
@@ -260,16 +261,14 @@ def divide(
         if evaluations < config.pop_size:
             search = config.pop_size * images * timing.image
             least = LEAST_STEPS * timing.step
-            raise _too_small(
-                config, max(search / SEARCH_SHARE, search + least) if may_train else search + fixed
-            )
+            needed = max(search / SEARCH_SHARE, search + least) if may_train else search + fixed
+            raise _too_small(config, left, needed)
     steps = config.training.steps
     if may_train:
         steps = int((usable - evaluations * images * timing.image) / timing.step)
         if steps < LEAST_STEPS:
-            raise _too_small(
-                config, (LEAST_STEPS + 1) * timing.step + evaluations * images * timing.image
-            )
+            needed = (LEAST_STEPS + 1) * timing.step + evaluations * images * timing.image
+            raise _too_small(config, left, needed)
     return replace(
         config,
         evaluations=evaluations,
@@ -278,9 +277,10 @@ def divide(
     )
 
 
-def _too_small(config: RunConfig, needed: float) -> InputError:
-    # What is measured first takes some seconds as well.
-    least = (needed + RESERVE_SECONDS) / (1 - RESERVE_SHARE) + 2 * RESERVE_SECONDS
+def _too_small(config: RunConfig, left: float, needed: float) -> InputError:
+    # Reading the data and measuring took this long, and will again, or a little longer.
+    spent = 1.2 * (seconds(config.budget or 0) - left)
+    least = spent + (needed + RESERVE_SECONDS) / (1 - RESERVE_SHARE)
     return InputError(
         f"a budget of {config.budget} is too small to train and search anything on this device; "
         f"give at least {math.ceil(least)}s"

@@ -53,7 +53,7 @@ class SearchFront:
                 seen = report.evaluations
 
             with Journal(context.folder.journal) as journal:
-                drive(
+                outcome = drive(
                     problem,
                     algorithm,
                     evaluations=config.evaluations,
@@ -63,3 +63,8 @@ class SearchFront:
                     on_generation=tell,
                     restart=self.restart,
                 )
+        if not outcome.stopped and outcome.evaluations < config.evaluations:
+            context.progress.say(
+                f"the search ended at {outcome.evaluations} of {config.evaluations} networks: it "
+                "found no more that are new and keep the limits"
+            )

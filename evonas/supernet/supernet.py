@@ -217,7 +217,8 @@ class Supernet:
     def extract(self, x: np.ndarray, *, calibration_batches: int = 10) -> nn.Module:
         """A stand-alone network with a copy of the shared weights of one genome.
 
-        Its running statistics are estimated on batches of training images.
+        Its running statistics are estimated on batches of training images, and it is in
+        evaluation mode: ready to be used.
 
         Args:
             x: int (n_var,).
@@ -241,7 +242,7 @@ class Supernet:
         size = min(EVALUATION_BATCH, len(self.data.train))
         batches = self.data.train.batches(size, generator, augment=False)
         estimate_statistics(network, [images for images, _ in islice(batches, calibration_batches)])
-        return network
+        return network.eval()
 
     def save(self, path: str | Path) -> None:
         """Write weights and what they belong to as safetensors.

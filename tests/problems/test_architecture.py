@@ -160,3 +160,9 @@ def test_what_no_network_is_built_for_counts_as_no_evaluation(problem, macro):
 
 def test_one_limit_may_be_a_text(problem, macro):
     assert len(type(problem)(macro, constraints="params<=600k").constraints) == 1
+
+
+@pytest.mark.parametrize("F", [np.zeros((4, 3)), np.full((1, 2), np.nan), np.zeros(3), 1.0])
+def test_hypervolume_takes_objectives_only(problem, F):
+    with pytest.raises(InputError, match=r"are no objectives error, params; give numbers \(n, 2\)"):
+        problem.hypervolume(F)
