@@ -86,7 +86,7 @@ class RunConfig:
     space: str | None = None
     """Search space; the problem has a default."""
     algorithm: str = "nsga2"
-    """Search algorithm: nsga2, nsga3, sms-emoa, moead, age-moea or random."""
+    """Search algorithm: nsga2, nsga3, sms-emoa, moead, age-moea, screened or random."""
     evaluations: int | None = None
     """Networks to evaluate."""
     pop_size: int = 20

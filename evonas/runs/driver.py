@@ -3,6 +3,10 @@
 pymoo's algorithms are deterministic given seed and objective values, so the journal is the
 checkpoint: a resumed search asks again, is checked to ask for the same genomes with the same
 generator state, and is told the recorded values. No algorithm object is ever stored.
+
+An algorithm whose steps are dear, or differ in their last bits between machines, has two methods
+more: `search_state()`, a dict that JSON can hold, and `replay(X, state)`, which makes the next
+`ask` give X and lets the algorithm go on from that state. Its steps are then not computed again.
 """
 
 import copy
@@ -21,6 +25,7 @@ from pymoo.core.problem import Problem
 
 from evonas.errors import InputError
 from evonas.runs.genomes import (
+    from_record,
     generator_state,
     network_texts,
     objective_names,
@@ -199,7 +204,7 @@ class _Loop:
             if self.stop():
                 return True
             before = algorithm.evaluator.n_eval
-            infills = algorithm.ask()
+            infills = self._next()
             if infills is None or not np.size(infills):
                 # The algorithm found no offspring; telling it so ends pymoo's genetic algorithms.
                 algorithm.tell()
@@ -273,6 +278,17 @@ class _Loop:
             number, count, self.search.evaluations, hypervolume, self.seconds, replayed
         )
 
+    def _next(self) -> Any:
+        """What the algorithm asks for; one with a `replay` is told what it asked for before."""
+        algorithm = self.algorithm
+        if not hasattr(algorithm, "replay") or self.finished >= len(self.search.generations):
+            return algorithm.ask()
+        recorded = self.search.generations[self.finished]
+        algorithm.replay(from_record(self.problem, recorded.genomes), recorded.state or {})
+        infills = algorithm.ask()
+        algorithm.random_state.bit_generator.state = recorded.random_state
+        return infills
+
     def _ask(self, number: int, members: Population) -> Generation:
         """The recorded ask, checked against this one; or this one, recorded."""
         genomes = to_record(self.problem, members.get("X"))
@@ -284,10 +300,10 @@ class _Loop:
             if recorded.random_state != state:
                 raise self._diverged(number, "the random generator is in another state")
             return recorded
-        self.journal.append(
-            [{"kind": "ask", "generation": number, "genomes": genomes, "random_state": state}]
-        )
-        new = Generation(number, genomes, state)
+        line = {"kind": "ask", "generation": number, "genomes": genomes, "random_state": state}
+        own = self.algorithm.search_state() if hasattr(self.algorithm, "replay") else None
+        self.journal.append([line if own is None else line | {"state": own}])
+        new = Generation(number, genomes, state, state=own)
         self.search.generations.append(new)
         return new
 

@@ -4,7 +4,8 @@ Kinds of line, in the order in which they come:
 
 - `search`: a search begins; its `seed`, `evaluations` (the budget) and `objectives` (names).
 - `ask`: before evaluation; `generation` (from 1), `genomes` in order, and `random_state`, the
-  state of the algorithm's numpy generator after it asked.
+  state of the algorithm's numpy generator after it asked; `state`, what else an algorithm
+  goes on from, where it has something (`ScreenedSearch`).
 - `result`: `generation`, `genome`, `network` (canonical, in the space's notation, if it has one),
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch).
@@ -94,6 +95,7 @@ class Generation:
     evaluations: int | None = None
     hypervolume: float | None = None
     seconds: float | None = None
+    state: dict[str, Any] | None = None
 
 
 @dataclass
@@ -174,6 +176,7 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
                 int(line["generation"]),
                 [list(g) for g in line["genomes"]],
                 dict(line["random_state"]),
+                state=line.get("state"),
             )
         )
     elif kind in ("result", "generation"):

@@ -16,6 +16,7 @@ _BUILDERS = {
     "sms-emoa": "evonas.search.sms_emoa:sms_emoa",
     "moead": "evonas.search.moead:moead",
     "age-moea": "evonas.search.age_moea:age_moea",
+    "screened": "evonas.search.screened:screened",
     "random": "evonas.search.random_search:random_search",
 }
 

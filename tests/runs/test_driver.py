@@ -12,7 +12,7 @@ from evonas.errors import InputError
 from evonas.runs import Journal, distinct_results, drive, read_lines, read_searches
 
 NAMES = ["nsga2", "nsga3", "sms-emoa", "age-moea", "parallel-moead", "moead", "random"]
-OURS = ["nsga2", "nsga3", "sms-emoa", "moead", "age-moea", "random"]
+OURS = ["nsga2", "nsga3", "sms-emoa", "moead", "age-moea", "screened", "random"]
 BUDGET = 28
 
 

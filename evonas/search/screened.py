@@ -1,0 +1,360 @@
+"""Search that evaluates only what a model of the dear objectives and the exact costs promise."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from moocore import is_nondominated
+from pymoo.algorithms.moo.nsga2 import RankAndCrowdingSurvival
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.crossover import Crossover
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.initialization import Initialization
+from pymoo.core.mating import Mating
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.survival import Survival
+from pymoo.operators.selection.rnd import RandomSelection
+from pymoo.util.display.multi import MultiObjectiveOutput
+from scipy.stats import norm, qmc
+
+from evonas.errors import InputError
+from evonas.operators import SeenBefore
+from evonas.operators.choice_mutation import mutate_choices
+from evonas.operators.choice_sampling import sample_choices
+from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
+from evonas.operators.spread import extreme_genomes
+from evonas.search.gain import choose
+from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
+from evonas.search.surrogate import Belief, one_hot, predict
+from evonas.search.widening import further
+
+Cost = Callable[[np.ndarray], np.ndarray]
+
+INITIAL = 5  # networks evaluated before the first model
+CHOSEN = 4  # networks evaluated between two models
+CANDIDATES = 2_000  # networks that a model is asked about
+SAMPLES = 16  # of what a candidate may be worth
+# Costs beside the genes tell a model how networks compare; on a scale that far above a gene's.
+COST_SCALE = 3.0
+REFIT = 1.15  # hyperparameters are fitted anew when there are so many times more points
+
+
+class ScreenedSearch(Algorithm):
+    """Many offspring are generated, few evaluated: those that promise the most hypervolume.
+
+    Costs that are known beforehand are exact; each other objective is modelled over one-hot genes
+    and costs, with its uncertainty, and so is the violation of constraints that are not known
+    beforehand. Offspring of the best networks and genomes from anywhere are
+    screened by the expected gain of hypervolume (Emmerich et al., 2006; the scoring of many by
+    cheap estimates as in NSGANetV2, Lu et al., 2020), and the few best evaluated.
+
+    A resumed search needs no model of earlier steps: `search_state` and `replay` carry what it
+    knows.
+
+    Args:
+        pop_size: networks that offspring are made of, the best of all evaluated.
+        n_initial: networks evaluated before the first model.
+        n_offsprings: networks evaluated between two models.
+        n_candidates: networks screened for them.
+        sampling: draws the initial networks.
+        crossover: of two parents.
+        mutation: of an offspring.
+        survival: picks the parents from all evaluated; by default rank and crowding.
+        cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has
+            no `cheap_values`.
+        eliminate_duplicates: knows equal genomes; by default by the problem's `canonical`.
+        evaluator: pymoo's, or one that spends evaluations on new networks only.
+
+    Raises:
+        InputError: (on set-up) `cheap` names no objective.
+    """
+
+    def __init__(
+        self,
+        *,
+        pop_size: int = POP_SIZE,
+        n_initial: int = INITIAL,
+        n_offsprings: int = CHOSEN,
+        n_candidates: int = CANDIDATES,
+        sampling: Any = None,
+        crossover: Crossover | None = None,
+        mutation: Mutation | None = None,
+        survival: Survival | None = None,
+        cheap: Mapping[int, Cost] | None = None,
+        eliminate_duplicates: SeenBefore | None = None,
+        evaluator: Evaluator | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Store the settings; operators left out are chosen for the problem on set-up."""
+        super().__init__(output=MultiObjectiveOutput(), evaluator=evaluator, **kwargs)
+        self.pop_size = population_size("pop_size", pop_size)
+        self.n_initial = population_size("n_initial", n_initial)
+        self.n_offsprings = population_size("n_offsprings", n_offsprings, least=1)
+        self.n_candidates = population_size("n_candidates", n_candidates, least=1)
+        self.sampling, self.crossover, self.mutation = sampling, crossover, mutation
+        self.survival = survival or RankAndCrowdingSurvival()
+        self.cheap = None if cheap is None else dict(cheap)
+        self.eliminate_duplicates = eliminate_duplicates
+        self.known: Population = Population.empty()
+        self._theta: dict[int, list[float]] = {}
+        self._fitted = 0
+        self._replayed: np.ndarray | None = None
+
+    # -- what a journal keeps ---------------------------------------------------------------
+
+    def search_state(self) -> dict[str, Any]:
+        """What the next step depends on beside archive and generator, as JSON can hold it."""
+        return {"fitted": self._fitted, "theta": {str(j): t for j, t in self._theta.items()}}
+
+    def replay(self, X: np.ndarray, state: Mapping[str, Any]) -> None:
+        """Let the next `ask` give these genomes (n, n_var), and go on from `state` afterwards."""
+        self._replayed = as_genomes(X)
+        self._fitted = int(state.get("fitted", 0))
+        self._theta = {int(j): list(t) for j, t in state.get("theta", {}).items()}
+
+    def start_from(self, population: Population) -> None:
+        """Begin with evaluated networks instead of initial ones."""
+        self.known = population
+
+    # -- pymoo's interface ------------------------------------------------------------------
+
+    def _setup(self, problem: Any, **kwargs: Any) -> None:
+        parts = variation(
+            problem, sampling=self.sampling, crossover=self.crossover, mutation=self.mutation
+        )
+        if self.eliminate_duplicates is None:
+            self.eliminate_duplicates = SeenBefore(canonical_of(problem))
+        self._mating = Mating(RandomSelection(), parts["crossover"], parts["mutation"])
+        self._initialization = Initialization(
+            parts["sampling"], eliminate_duplicates=self.eliminate_duplicates
+        )
+        self._low, self._high = integer_bounds(problem)
+        self._exact = self._cheap_of(problem)
+        self._costs = [self._scaled(cost) for cost in self._costs_of(problem)]
+
+    def _initialize_infill(self) -> Population | None:
+        if self._replayed is None and len(self.known):
+            return self._infill()
+        given = self._given()
+        if given is not None:
+            return given
+        return self._initialization.do(
+            self.problem, self.n_initial, random_state=self.random_state, algorithm=self
+        )
+
+    def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
+        self._advance(infills)
+
+    def _advance(self, infills: Any = None, **kwargs: Any) -> None:
+        if infills is not None:
+            self.known = Population.merge(self.known, infills)
+        self.pop = self.known
+
+    def _infill(self) -> Population | None:
+        given = self._given()
+        if given is not None:
+            return given
+        learnt = self._learnt()
+        if len(learnt) < 2:
+            n = self.n_candidates
+            drawn = sample_choices(n, self._low, self._high, random_state=self.random_state)
+            X = self._new(drawn)[: self.n_offsprings]
+        else:
+            X = self._candidates(learnt)
+            if len(X) > self.n_offsprings:
+                X = X[self._screen(X, learnt)]
+        if not len(X):
+            self.termination.terminate()  # as pymoo's genetic algorithms do
+            return None
+        return Population.new(X=X)
+
+    # -- the steps --------------------------------------------------------------------------
+
+    def _given(self) -> Population | None:
+        X, self._replayed = self._replayed, None
+        return None if X is None else Population.new(X=X)
+
+    def _learnt(self) -> Population:
+        """What models learn from: where feasibility is known beforehand, no other has values."""
+        if not hasattr(self.problem, "feasible"):
+            return self.known
+        return self.known[_feasible(self.known)]
+
+    def _candidates(self, archive: Population) -> np.ndarray:
+        """New feasible genomes, each network once: near the best, further off, and anywhere."""
+        random_state = self.random_state
+        parents = archive
+        if len(archive) > self.pop_size:
+            parents = self.survival.do(
+                self.problem, archive, n_survive=self.pop_size, random_state=random_state
+            )
+        half, fifth = self.n_candidates // 2, self.n_candidates // 5
+        near = self._mating.do(
+            self.problem, parents, half, random_state=random_state, n_max_iterations=1
+        )
+        P = as_genomes(parents.get("X"))
+        start = P[random_state.integers(len(P), size=self.n_candidates - half - fifth)]
+        drawn = [
+            as_genomes(near.get("X")),
+            mutate_choices(start, self._low, self._high, random_state=random_state,
+                           prob_var=2.5 / max(1, int(np.sum(self._high > self._low)))),
+            sample_choices(fifth, self._low, self._high, random_state=random_state),
+        ]  # fmt: skip
+        known = getattr(self.problem, "feasible_genomes", None)
+        if known is not None:
+            drawn.append(as_genomes(known)[random_state.integers(len(known), size=fifth)])
+        X = self._new(np.concatenate(drawn))
+        for draw in further(self.problem, random_state):
+            if len(X):
+                break
+            X = self._new(draw(start))
+        return X
+
+    def _new(self, X: np.ndarray) -> np.ndarray:
+        """Feasible genomes that were not evaluated, each network once, in canonical form."""
+        assert self.eliminate_duplicates is not None
+        canonical = self.eliminate_duplicates.canonical
+        X = np.unique(X if canonical is None else as_genomes(canonical(X)), axis=0)
+        feasible = getattr(self.problem, "feasible", None)
+        if feasible is not None:
+            X = X[np.asarray(feasible(X), dtype=bool)]
+        seen = as_genomes(self.known.get("X")) if len(self.known) else X[:0]
+        known = set(genome_keys(seen if canonical is None else canonical(seen)))
+        return X[[key not in known for key in genome_keys(X)]]
+
+    def _screen(self, X: np.ndarray, learnt: Population) -> list[int]:
+        """Positions of the candidates to evaluate."""
+        F, feasible = learnt.get("F"), _feasible(learnt)
+        features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
+        refit = len(learnt) >= REFIT * self._fitted
+
+        def believe(j: int, y: np.ndarray) -> Belief:
+            theta = None if refit else self._theta.get(j)
+            belief, self._theta[j] = predict(features, y, others, theta or None)
+            return belief
+
+        dear = [j for j in range(F.shape[1]) if j not in self._exact]
+        beliefs = {j: believe(j, F[:, j]) for j in dear}
+        weights = np.ones(len(X))
+        violation = None
+        if not feasible.all():  # a constraint that only an evaluation tells
+            violation = believe(-1, learnt.get("CV")[:, 0])
+            weights = (violation.at(_deviations(1)[:, 0]) <= 0).mean(axis=1)
+        if refit:
+            self._fitted = len(learnt)
+        if violation is not None and not feasible.any():
+            hoped = violation.mean - violation.deviation
+            return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
+        exact = {j: np.asarray(cost(X), float) for j, cost in self._exact.items()}
+
+        def at(z: np.ndarray) -> np.ndarray:
+            points = np.empty((len(X), len(z), F.shape[1]))
+            for j, values in exact.items():
+                points[:, :, j] = values[:, None]
+            for column, j in enumerate(dear):
+                points[:, :, j] = beliefs[j].at(z[:, column])
+            return points
+
+        front = F[feasible]
+        front = front[is_nondominated(front)]
+        cells = np.arange(len(X))
+        if exact:
+            first = min(exact)
+            cells = np.searchsorted(np.unique(front[:, first]), exact[first], side="right")
+        chosen = choose(at, _deviations(len(dear)), cells, front, self.n_offsprings, weights)
+        if not chosen and dear:
+            # Nothing promises a gain: look where least is known.
+            unknown = np.sum([belief.deviation for belief in beliefs.values()], axis=0)
+            chosen = np.argsort(-unknown, kind="stable")[: self.n_offsprings].tolist()
+        return chosen or list(range(self.n_offsprings))
+
+    def _features(self, X: np.ndarray) -> np.ndarray:
+        hot = one_hot(X - self._low, self._high - self._low + 1)
+        return np.column_stack([hot, *(cost(X) for cost in self._costs)])
+
+    def _cheap_of(self, problem: Any) -> dict[int, Cost]:
+        """Objectives known beforehand: index -> X (n, n_var) -> (n,)."""
+        if self.cheap is not None:
+            for j in self.cheap:
+                if not 0 <= j < problem.n_obj:
+                    raise InputError(
+                        f"cheap names objective {j}; this problem has 0 to {problem.n_obj - 1}"
+                    )
+            return dict(self.cheap)
+        names, values = getattr(problem, "cheap", None), getattr(problem, "cheap_values", None)
+        objectives = getattr(problem, "objectives", None)
+        if not names or values is None or objectives is None:
+            return {}
+        return {
+            tuple(objectives).index(name): partial(_column, values, k)
+            for k, name in enumerate(names)
+        }
+
+    def _costs_of(self, problem: Any) -> list[Cost]:
+        """Everything that is known beforehand, objective or not."""
+        costs = getattr(problem, "costs", None)
+        if not costs:
+            return list(self._exact.values())
+        canonical = getattr(problem, "canonical", None)
+        return [partial(_of_network, cost, canonical) for cost in costs.values()]
+
+    def _scaled(self, cost: Cost) -> Cost:
+        """A cost on a scale from 0 to `COST_SCALE`, logarithmic where it is positive."""
+        low, high = np.asarray(cost(extreme_genomes(cost, self._low, self._high)), float)
+        change: Callable[[Any], Any] = np.log if low > 0 else (lambda values: values)
+        span = change(high) - change(low) or 1.0
+        return lambda X: COST_SCALE * (change(np.asarray(cost(X), float)) - change(low)) / span
+
+
+def _feasible(population: Population) -> np.ndarray:
+    return np.asarray(population.get("FEAS"), dtype=bool).reshape(-1)
+
+
+def _column(values: Cost, k: int, X: np.ndarray) -> np.ndarray:
+    return np.asarray(values(X), float)[:, k]
+
+
+def _of_network(cost: Cost, canonical: Cost | None, X: np.ndarray) -> np.ndarray:
+    return cost(X if canonical is None else canonical(X))
+
+
+def _deviations(n: int) -> np.ndarray:
+    """Equally likely standard deviations of n independent objectives, (SAMPLES, n)."""
+    if n == 0:
+        return np.zeros((1, 0))
+    if n == 1:
+        return norm.ppf((np.arange(SAMPLES) + 0.5) / SAMPLES)[:, None]
+    sobol = qmc.Sobol(n, scramble=False).random(SAMPLES)
+    return norm.ppf((sobol * SAMPLES + 0.5) / (SAMPLES + 1))
+
+
+def screened(
+    problem: Any,
+    *,
+    pop_size: int | None = None,
+    n_initial: int | None = None,
+    n_offsprings: int | None = None,
+    n_candidates: int | None = None,
+    sampling: Any = None,
+    crossover: Crossover | None = None,
+    mutation: Mutation | str | None = None,
+    survival: Survival | None = None,
+    cheap: Mapping[int, Cost] | None = None,
+) -> ScreenedSearch:
+    """`ScreenedSearch` with categorical operators; settings as in `get_algorithm`."""
+    parts = variation(problem, sampling=sampling, crossover=crossover, mutation=mutation)
+    given: dict[str, Any] = {
+        "pop_size": pop_size,
+        "n_initial": n_initial,
+        "n_offsprings": n_offsprings,
+        "n_candidates": n_candidates,
+        "survival": survival,
+        "cheap": cheap,
+    }
+    return ScreenedSearch(
+        eliminate_duplicates=SeenBefore(canonical_of(problem)),
+        **parts,
+        **{name: value for name, value in given.items() if value is not None},
+    )

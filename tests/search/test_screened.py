@@ -1,0 +1,137 @@
+"""`ScreenedSearch`: its parts against enumeration, and what it is for."""
+
+import itertools
+
+import numpy as np
+import pytest
+from moocore import hypervolume, is_nondominated
+from pymoo.optimize import minimize
+
+from evonas.errors import InputError
+from evonas.problems import TabularProblem, get_problem
+from evonas.search import ScreenedSearch, get_algorithm
+from evonas.search.gain import REFERENCE, gains
+from evonas.search.surrogate import MOST_POINTS, NormalScores, one_hot, predict
+
+
+@pytest.mark.parametrize("n_obj", [2, 3])
+def test_gains_are_differences_of_hypervolume(n_obj):
+    rng = np.random.default_rng(0)
+    front = rng.random((12, n_obj))
+    front = front[is_nondominated(front)]
+    points = rng.random((60, n_obj)) * 1.4 - 0.2
+    ref = np.full(n_obj, REFERENCE)
+    base = hypervolume(front, ref=ref)
+    expected = [hypervolume(np.vstack([front, p]), ref=ref) - base for p in points]
+    np.testing.assert_allclose(gains(points, front), expected, atol=1e-12)
+
+
+def test_normal_scores_give_values_back():
+    y = np.array([5.0, 5.0, 7.0, 90.0, 6.0, 6.5])
+    scale, z = NormalScores.of(y)
+    np.testing.assert_allclose(scale.back(z), y)
+    assert z[0] == z[1] and np.argsort(z[2:]).tolist() == np.argsort(y[2:]).tolist()
+    below = scale.back(np.array([z.min() - 1, z.min() - 2]))
+    assert below[1] < below[0] < 5 and np.all(np.isfinite(below))
+    constant, z = NormalScores.of(np.full(4, 3.0))
+    assert constant.back(np.array([-9.0, 0.0, 9.0])).tolist() == [3.0] * 3
+
+
+@pytest.mark.parametrize("n", [200, MOST_POINTS + 1])
+def test_a_model_learns_an_additive_objective(n):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 4, (n + 200, 8))
+    y = 20 + X @ np.array([5.0, 3, 3, 2, 2, 1, 1, 1])
+    features = one_hot(X, np.full(8, 4))
+    assert features.shape == (n + 200, 32) and (features.sum(axis=1) == 8).all()
+    belief, theta = predict(features[:n], y[:n], features[n:], None)
+    assert np.corrcoef(belief.at(np.zeros(1))[:, 0], y[n:])[0, 1] > 0.9
+    assert (belief.deviation >= 0).all()
+    again, same = predict(features[:n], y[:n], features[n:], theta or None)
+    np.testing.assert_allclose(again.mean, belief.mean) if theta else None
+    assert same == pytest.approx(theta)
+
+
+def test_what_it_is_for(data_dir):
+    """99 % of the best hypervolume of NAS-Bench-Macro in a fifth of the evaluations of NSGA-II."""
+    problem = get_problem("nasbench-macro-params", data_dir=data_dir)
+    for seed in (1, 2):
+        order = evaluated(problem, get_algorithm("screened", problem), 60, seed)
+        F = problem.evaluate(order)
+        assert problem.hypervolume(F[:40]) > 0.99 and problem.hypervolume(F) > 0.996
+
+
+def evaluated(problem, algorithm, n, seed):
+    """Genomes in the order of their evaluation."""
+    rows = []
+    problem._cache.clear()
+    score = type(problem)._score
+    problem._score = lambda X: rows.append(X) or score(problem, X)
+    minimize(problem, algorithm, ("n_eval", n), seed=seed)
+    del problem._score
+    return np.concatenate(rows)
+
+
+def test_partial_table_with_three_objectives():
+    genes = np.array(list(itertools.product(range(4), repeat=5)))
+    genes = genes[np.random.default_rng(0).permutation(len(genes))[:700]]
+    error = 40 - genes @ [6, 4, 3, 2, 1] + 3 * (genes[:, 0] == genes[:, 1])
+    values = np.column_stack([error, 1 + genes @ [9, 5, 3, 2, 2], 1 + genes[:, 2] * genes[:, 4]])
+    problem = TabularProblem(genes, values, ("error", "latency", "memory"))
+    found = {}
+    for name in ("screened", "random"):
+        order = evaluated(problem, get_algorithm(name, problem), 80, 1)
+        assert len(np.unique(order, axis=0)) == len(order) and problem.feasible(order).all()
+        found[name] = problem.hypervolume(problem.evaluate(order, return_values_of=["F"]))
+    assert found["screened"] > found["random"] and found["screened"] > 0.98
+
+
+def test_a_problem_that_says_nothing_may_be_told_what_is_cheap(make_problem):
+    problem = make_problem["choices"]()
+
+    def cost(X):
+        return problem.values(X)[:, 1]
+
+    algorithm = ScreenedSearch(cheap={1: cost}, n_offsprings=10, n_candidates=400)
+    result = minimize(problem, algorithm, ("n_eval", 60), seed=1)
+    assert len(set(problem.asked)) == len(problem.asked) >= 60 and result.F is not None
+    with pytest.raises(InputError, match="cheap names objective 2; this problem has 0 to 1"):
+        minimize(problem, ScreenedSearch(cheap={2: cost}), ("n_eval", 20), seed=1)
+
+
+def test_no_space_is_too_large(make_problem):
+    problem = make_problem["cheap"](n_choices=[7] * 21)
+    minimize(problem, get_algorithm("screened", problem), ("n_eval", 40), seed=1)
+    assert 40 <= len(set(problem.asked)) == len(problem.asked)
+
+
+def test_replay_asks_for_what_it_is_told_and_goes_on_alike(make_problem):
+    """The state after an ask, as JSON keeps it, is all that the next one depends on."""
+    problem = make_problem["cheap"]()
+
+    def begin():
+        algorithm = get_algorithm("screened", problem, n_candidates=300)
+        algorithm.setup(problem, termination=("n_eval", 60), seed=3)
+        return algorithm
+
+    first, recorded = begin(), []
+    for _ in range(8):
+        infills = first.ask()
+        state = first.random_state.bit_generator.state
+        recorded.append((infills.get("X").tolist(), first.search_state(), state))
+        first.evaluator.eval(problem, infills, algorithm=first)
+        first.tell(infills=infills)
+    second = begin()
+    for X, own, state in recorded[:5]:
+        second.replay(np.array(X), own)
+        infills = second.ask()
+        assert infills.get("X").tolist() == X
+        second.random_state.bit_generator.state = state
+        second.evaluator.eval(problem, infills, algorithm=second)
+        second.tell(infills=infills)
+    for X, own, state in recorded[5:]:
+        infills = second.ask()
+        assert infills.get("X").tolist() == X and second.search_state() == own
+        assert second.random_state.bit_generator.state == state
+        second.evaluator.eval(problem, infills, algorithm=second)
+        second.tell(infills=infills)
