@@ -12,7 +12,6 @@ repository xiusu/NAS-Bench-Macro).
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -25,7 +24,7 @@ from scipy.stats import kendalltau
 from evonas.analysis import Front
 from evonas.config import RunConfig
 from evonas.errors import InputError
-from evonas.problems import mean_excess_error
+from evonas.problems import get_problem
 from evonas.run import Run, run
 
 NETWORKS, SEED = 300, 2022
@@ -33,16 +32,6 @@ NETWORKS, SEED = 300, 2022
 # Members of a front that are looked up, chosen by their estimates (the published errors of the
 # others would be the dear part of a real check: training each of them from scratch).
 LOOKED_UP = 40
-
-
-def load_table(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Genomes (6561, 8) and published mean test error in percent (6561,)."""
-    path = data_dir / "nas-bench-macro_cifar10.json"
-    if not path.exists():
-        raise InputError(f"there is no {path}; it is published in xiusu/NAS-Bench-Macro")
-    table = json.loads(path.read_text())
-    genomes = np.array([[int(c) for c in code] for code in table])
-    return genomes, np.array([100.0 - entry["mean_acc"] for entry in table.values()])
 
 
 def front_of(quality: np.ndarray, cost: np.ndarray, among: np.ndarray) -> np.ndarray:
@@ -53,7 +42,10 @@ def front_of(quality: np.ndarray, cost: np.ndarray, among: np.ndarray) -> np.nda
 
 def measure(done: Run, data_dir: Path) -> dict[str, float]:
     """All numbers of the benchmark for one finished run."""
-    genomes, error = load_table(data_dir)
+    table = get_problem("nasbench-macro-params", data_dir=data_dir)
+    genomes = table.genes
+    truth = table.evaluate(genomes)
+    error = truth[:, 0]
     supernet = done.supernet()
     space = supernet.space
     if space.base.name != "macro":
@@ -65,21 +57,15 @@ def measure(done: Run, data_dir: Path) -> dict[str, float]:
     seconds = time.perf_counter() - start
 
     _, distinct = np.unique(space.canonical(genomes), axis=0, return_index=True)
-    truth = front_of(error, params, distinct)
-    true_front = np.column_stack([error[truth], params[truth]])
     place = {tuple(genome): i for i, genome in enumerate(genomes.tolist())}
 
     def looked_up(front: Front) -> list[int]:
         return [place[tuple(space.encode(text).tolist())] for text in front.networks]
 
-    ranked = front_of(-macs.astype(float), params, distinct)
-
     def excess(members: np.ndarray | list[int]) -> float:
-        return mean_excess_error(
-            np.column_stack([error[members], params[members]]),
-            true_front,
-            worst_error=float(error.max()),
-        )
+        return table.mean_excess_error(truth[members])
+
+    ranked = front_of(-macs.astype(float), params, distinct)
 
     def tau(values: np.ndarray) -> float:
         return float(kendalltau(values, error[chosen]).statistic)

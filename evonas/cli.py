@@ -318,10 +318,11 @@ def _show_run(done: Any, plugins: str = "") -> None:
     print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png")
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
-    if len(done.history) and done.history.evaluations[-1] < done.config.evaluations:
+    history = done.history
+    if len(history) and history.evaluations[-1] < done.config.evaluations:
         print(
             f"no more networks were found that are new and keep the limits, after "
-            f"{done.history.evaluations[-1]} of {done.config.evaluations}"
+            f"{history.evaluations[-1]} of {done.config.evaluations}"
         )
         return
     print(

@@ -172,14 +172,15 @@ class ArchitectureProblem(Problem):
         Raises:
             InputError: another number of objectives, or a NaN.
         """
-        F = self._objectives(F)
+        return self._volume(self._objectives(F)) / REFERENCE**self.n_obj
+
+    def _volume(self, F: np.ndarray) -> float:
+        """Dominated hypervolume of checked points (n, n_obj), scaled by ideal and nadir."""
         if len(F) == 0:
             return 0.0
         # A cost that is the same for all networks gets the span 1: it then changes nothing.
         span = np.where(self.nadir > self.ideal, self.nadir - self.ideal, 1.0)
-        scaled = (F - self.ideal) / span
-        volume = HV(ref_point=np.full(self.n_obj, REFERENCE))(scaled)
-        return float(volume) / REFERENCE**self.n_obj
+        return float(HV(ref_point=np.full(self.n_obj, REFERENCE))((F - self.ideal) / span))
 
     def _objectives(self, F: np.ndarray) -> np.ndarray:
         """Points as a checked float array (n, n_obj); one point may be a row."""

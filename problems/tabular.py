@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from moocore import is_nondominated
-from pymoo.indicators.hv import HV
 
 from evonas.errors import InputError, unknown
-from evonas.problems.architecture import REFERENCE, ArchitectureProblem
+from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
 from evonas.spaces import CategoricalSpace, SearchSpace
@@ -319,12 +318,6 @@ class TabularProblem(ArchitectureProblem):
         column = self._table[name]
         # A genome without a row is infeasible, and its cost a finite number all the same.
         return _Column(self._rows, np.append(column, column.max()))
-
-    def _volume(self, F: np.ndarray) -> float:
-        if not len(F):
-            return 0.0
-        span = np.where(self.nadir > self.ideal, self.nadir - self.ideal, 1.0)
-        return float(HV(ref_point=np.full(self.n_obj, REFERENCE))((F - self.ideal) / span))
 
 
 class _Rows:

@@ -9,7 +9,6 @@ from pymoo.core.selection import Selection
 
 from evonas.errors import InputError
 from evonas.search.parts import genetic
-from evonas.search.widening import widened
 
 
 def age_moea(
@@ -31,16 +30,13 @@ def age_moea(
         raise InputError("age-moea needs numba; install it with: pip install numba")
     from pymoo.algorithms.moo.age import AGEMOEA
 
-    return widened(
-        AGEMOEA(
-            **genetic(
-                problem,
-                pop_size=pop_size,
-                n_offsprings=n_offsprings,
-                sampling=sampling,
-                crossover=crossover,
-                mutation=mutation,
-                selection=selection,
-            )
-        )
+    return genetic(
+        AGEMOEA,
+        problem,
+        pop_size=pop_size,
+        n_offsprings=n_offsprings,
+        sampling=sampling,
+        crossover=crossover,
+        mutation=mutation,
+        selection=selection,
     )

@@ -9,7 +9,6 @@ from pymoo.core.selection import Selection
 from pymoo.core.survival import Survival
 
 from evonas.search.parts import genetic
-from evonas.search.widening import widened
 
 
 def nsga2(
@@ -24,17 +23,14 @@ def nsga2(
     survival: Survival | None = None,
 ) -> NSGA2:
     """NSGA-II, pymoo's, with categorical operators; settings as in `get_algorithm`."""
-    return widened(
-        NSGA2(
-            **genetic(
-                problem,
-                pop_size=pop_size,
-                n_offsprings=n_offsprings,
-                sampling=sampling,
-                crossover=crossover,
-                mutation=mutation,
-                selection=selection,
-                survival=survival,
-            )
-        )
+    return genetic(
+        NSGA2,
+        problem,
+        pop_size=pop_size,
+        n_offsprings=n_offsprings,
+        sampling=sampling,
+        crossover=crossover,
+        mutation=mutation,
+        selection=selection,
+        survival=survival,
     )

@@ -13,7 +13,6 @@ from pymoo.operators.selection.tournament import TournamentSelection
 from evonas.errors import InputError
 from evonas.search.directions import check_directions, reference_directions
 from evonas.search.parts import genetic, population_size
-from evonas.search.widening import widened
 
 
 def nsga3(
@@ -47,20 +46,17 @@ def nsga3(
                 f"pop_size={pop_size} is below the {len(directions)} reference directions; give "
                 f"pop_size={len(directions)} or more, or fewer directions"
             )
-    return widened(
-        NSGA3(
-            ref_dirs=directions,
-            **genetic(
-                problem,
-                pop_size=pop_size,
-                n_offsprings=n_offsprings,
-                sampling=sampling,
-                crossover=crossover,
-                mutation=mutation,
-                selection=selection or TournamentSelection(func_comp=less_violation_else_random),
-                survival=survival,
-            ),
-        )
+    return genetic(
+        NSGA3,
+        problem,
+        pop_size=pop_size,
+        n_offsprings=n_offsprings,
+        sampling=sampling,
+        crossover=crossover,
+        mutation=mutation,
+        selection=selection or TournamentSelection(func_comp=less_violation_else_random),
+        survival=survival,
+        ref_dirs=directions,
     )
 
 

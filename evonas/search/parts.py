@@ -2,9 +2,10 @@
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pymoo.core.algorithm import Algorithm
 from pymoo.core.crossover import Crossover
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
@@ -20,6 +21,9 @@ from evonas.operators import (
 )
 from evonas.operators.genomes import as_genomes
 from evonas.search.evaluator import DistinctEvaluator
+from evonas.search.widening import widened
+
+A = TypeVar("A", bound=Algorithm)
 
 POP_SIZE = 20
 
@@ -145,6 +149,7 @@ def variation(
 
 
 def genetic(
+    kind: Callable[..., A],
     problem: Any,
     *,
     pop_size: int | None,
@@ -153,16 +158,18 @@ def genetic(
     crossover: Crossover | None,
     mutation: Mutation | str | None,
     **others: Any,
-) -> dict[str, Any]:
-    """Arguments of a pymoo genetic algorithm with duplicate elimination over all evaluated.
+) -> A:
+    """A pymoo genetic algorithm that evaluates nothing twice, and looks further where it must.
 
-    `others` are passed on where they are given; None leaves pymoo's default.
+    `others` are passed on to `kind` where they are given; None leaves pymoo's default.
     """
     size = population_size("pop_size", pop_size)
-    return {
-        "pop_size": size,
-        "n_offsprings": population_size("n_offsprings", n_offsprings, default=size, least=1),
-        "eliminate_duplicates": SeenBefore(canonical_of(problem)),
-        **variation(problem, sampling=sampling, crossover=crossover, mutation=mutation),
-        **{name: value for name, value in others.items() if value is not None},
-    }
+    return widened(
+        kind(
+            pop_size=size,
+            n_offsprings=population_size("n_offsprings", n_offsprings, default=size, least=1),
+            eliminate_duplicates=SeenBefore(canonical_of(problem)),
+            **variation(problem, sampling=sampling, crossover=crossover, mutation=mutation),
+            **{name: value for name, value in others.items() if value is not None},
+        )
+    )

@@ -9,7 +9,6 @@ from pymoo.core.selection import Selection
 from pymoo.core.survival import Survival
 
 from evonas.search.parts import genetic
-from evonas.search.widening import widened
 
 
 def sms_emoa(
@@ -28,18 +27,15 @@ def sms_emoa(
 
     `normalize` scales objectives by the range of the population.
     """
-    return widened(
-        SMSEMOA(
-            **genetic(
-                problem,
-                pop_size=pop_size,
-                n_offsprings=n_offsprings,
-                sampling=sampling,
-                crossover=crossover,
-                mutation=mutation,
-                selection=selection,
-                survival=survival,
-                normalize=normalize,
-            )
-        )
+    return genetic(
+        SMSEMOA,
+        problem,
+        pop_size=pop_size,
+        n_offsprings=n_offsprings,
+        sampling=sampling,
+        crossover=crossover,
+        mutation=mutation,
+        selection=selection,
+        survival=survival,
+        normalize=normalize,
     )

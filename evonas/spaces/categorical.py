@@ -1,11 +1,12 @@
 """Genomes that no network is built for: the genes of a table."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy.typing as npt
 
 from evonas.errors import InputError
-from evonas.spaces.space import Costs, SearchSpace
+from evonas.spaces.space import SearchSpace
 
 
 class CategoricalSpace(SearchSpace):
@@ -44,7 +45,7 @@ class CategoricalSpace(SearchSpace):
         """A short name for each choice of each gene."""
         return super().labels if self._labels is None else self._labels
 
-    def count(self) -> Costs:
+    def count(self) -> NoReturn:
         """There is nothing to count.
 
         Raises:
@@ -52,7 +53,7 @@ class CategoricalSpace(SearchSpace):
         """
         raise self._no_networks()
 
-    def build(self, x: npt.ArrayLike) -> "None":  # type: ignore[override]
+    def build(self, x: npt.ArrayLike) -> NoReturn:
         """There is nothing to build.
 
         Raises:

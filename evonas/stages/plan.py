@@ -200,12 +200,12 @@ def fill(config: RunConfig) -> RunConfig:
 
 
 def _fill_table(config: RunConfig, name: str) -> RunConfig:
-    for setting in ("budget", "supernet", "width", "train_images", "validation_images",
-                    "image_size"):  # fmt: skip
+    # What else means nothing to a table is refused where the problem is made.
+    for setting in ("budget", "supernet"):
         if getattr(config, setting) is not None:
             raise InputError(
                 f"'{config.problem}' is a table of measured networks, in which a search takes "
-                f"seconds; leave --{setting.replace('_', '-')} out"
+                f"seconds; leave --{setting} out"
             )
     if config.training != TrainingConfig():
         raise InputError(
