@@ -1,4 +1,4 @@
-"""pymoo operators for categorical genomes: sampling, variation and duplicate elimination.
+"""pymoo operators for categorical genomes: sampling, selection, variation, duplicate elimination.
 
 Each works in a plain pymoo program on any problem with integer bounds `xl`, `xu`; choices are
 unordered. All randomness comes from the `random_state` that pymoo hands in.
@@ -6,6 +6,7 @@ unordered. All randomness comes from the `random_state` that pymoo hands in.
 
 from pymoo.operators.crossover.ux import UniformCrossover
 
+from evonas.operators.archive_selection import ArchiveSelection
 from evonas.operators.choice_mutation import ChoiceMutation, mutate_choices
 from evonas.operators.choice_sampling import ChoiceSampling, sample_choices
 from evonas.operators.seen_before import SeenBefore
@@ -16,6 +17,7 @@ from evonas.operators.stratified_sampling import StratifiedSampling
 # probability one half, keeps the integer dtype and draws from random_state only.
 
 __all__ = [
+    "ArchiveSelection",
     "ChoiceMutation",
     "ChoiceSampling",
     "SeenBefore",

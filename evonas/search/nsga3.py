@@ -54,7 +54,8 @@ def nsga3(
         sampling=sampling,
         crossover=crossover,
         mutation=mutation,
-        selection=selection or TournamentSelection(func_comp=less_violation_else_random),
+        selection=selection,
+        tournament=TournamentSelection(func_comp=less_violation_else_random),
         survival=survival,
         ref_dirs=directions,
     )

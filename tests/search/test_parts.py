@@ -14,13 +14,13 @@ def problem(choices):
 
 def test_offspring_are_neighbours_and_seldom_farther():
     mutation = few_moves(problem([3] * 8 + [1] * 4))
-    X, xl, xu = np.zeros((4000, 12), int), np.zeros(12, int), np.array([2] * 8 + [0] * 4)
+    X, xl, xu = np.zeros((40_000, 12), int), np.zeros(12, int), np.array([2] * 8 + [0] * 4)
     Y = mutate_choices(
         X, xl, xu, random_state=np.random.default_rng(0), prob_var=mutation.prob_var.get()
     )
     moved = (Y != X).sum(axis=1)
     assert moved.min() == 1
-    assert 0.005 < np.mean(moved > 1) < 0.05  # far enough to leave an exhausted neighbourhood
+    assert 0.0002 < np.mean(moved > 1) < 0.01  # far enough to leave an exhausted neighbourhood
 
 
 def test_a_problem_without_free_genes_has_a_mutation_too():
