@@ -10,6 +10,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from threadpoolctl import threadpool_limits
 
 MOST_POINTS = 1_500  # of a Gaussian process, whose work grows with their third power
 TREES = 100
@@ -105,7 +106,8 @@ def predict(
         each = np.stack([tree.predict(at) for tree in trees.estimators_])
         return Belief(each.mean(axis=0), each.std(axis=0), scale), []
     model = _gaussian_process(theta)
-    with warnings.catch_warnings():
+    # Matrices are small: threads cost more than they give, and change the last bits.
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
         # A hyperparameter at its bound is an answer like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, z)

@@ -10,20 +10,35 @@ from pymoo.optimize import minimize
 from evonas.errors import InputError
 from evonas.problems import TabularProblem, get_problem
 from evonas.search import ScreenedSearch, get_algorithm
-from evonas.search.gain import REFERENCE, gains
+from evonas.search.gain import REFERENCE, free_boxes, gains
 from evonas.search.surrogate import MOST_POINTS, NormalScores, one_hot, predict
 
 
-@pytest.mark.parametrize("n_obj", [2, 3])
-def test_gains_are_differences_of_hypervolume(n_obj):
+@pytest.mark.parametrize("decimals", [16, 1])  # and with many ties
+@pytest.mark.parametrize("size", [0, 1, 40])
+@pytest.mark.parametrize("n_obj", [2, 3, 4])
+def test_gains_are_differences_of_hypervolume(n_obj, size, decimals):
     rng = np.random.default_rng(0)
-    front = rng.random((12, n_obj))
+    front = np.round(rng.random((size, n_obj)) * 1.2, decimals)
     front = front[is_nondominated(front)]
-    points = rng.random((60, n_obj)) * 1.4 - 0.2
+    points = np.round(rng.random((60, n_obj)) * 1.4 - 0.2, decimals)
     ref = np.full(n_obj, REFERENCE)
-    base = hypervolume(front, ref=ref)
+    base = hypervolume(front, ref=ref) if size else 0.0
     expected = [hypervolume(np.vstack([front, p]), ref=ref) - base for p in points]
     np.testing.assert_allclose(gains(points, front), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_obj", [2, 3])
+def test_boxes_fill_what_is_free_once(n_obj):
+    rng = np.random.default_rng(1)
+    front = rng.random((30, n_obj))
+    front = front[is_nondominated(front)]
+    lower, upper = free_boxes(front)
+    assert len(lower) <= (n_obj - 1) * len(front) + 1
+    points = rng.random((500, n_obj)) * REFERENCE
+    covering = ((lower <= points[:, None]) & (points[:, None] < upper)).all(axis=2).sum(axis=1)
+    dominated = (front <= points[:, None]).all(axis=2).any(axis=1)
+    assert (covering == ~dominated).all()
 
 
 def test_normal_scores_give_values_back():
