@@ -1,0 +1,104 @@
+"""A pymoo program of somebody who has no torch, and whose problem is no neural network."""
+
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ABSENT = ("torch", "torchvision", "torchgen", "functorch", "thop", "triton", "nvidia", "cuda")
+
+PROGRAM = """
+import importlib.util
+for name in ("torch", "torchvision", "thop"):
+    assert importlib.util.find_spec(name) is None, name
+
+import numpy as np
+from pymoo.algorithms.moo.nsga2 import NSGA2, binary_tournament
+from pymoo.core.problem import Problem
+from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.optimize import minimize
+from pymoo.util.archive import MultiObjectiveArchive
+
+import evonas.operators
+from evonas.operators import *
+from evonas.search import ScreenedSearch, get_algorithm, list_algorithms
+
+
+class Kitchen(Problem):
+    # dishes to choose for nine days: unhappiness, price, and a limit on repeats
+
+    def __init__(self):
+        super().__init__(n_var=9, n_obj=2, n_ieq_constr=1, xl=1, xu=5, vtype=int)
+        self.taste = np.random.default_rng(0).random((9, 6))
+
+    def price(self, X):
+        return (X.astype(int) ** 1.5).sum(axis=1)
+
+    def _evaluate(self, X, out, *args, **kwargs):
+        assert X.dtype.kind == "i"
+        bored = (X[:, 1:] == X[:, :-1]).sum(axis=1)
+        out["F"] = np.stack([bored - self.taste[np.arange(9), X].sum(axis=1), self.price(X)], 1)
+        out["G"] = bored - 4
+
+
+used = {
+    "sampling": ChoiceSampling(),
+    "crossover": UniformCrossover(),
+    "mutation": ChoiceMutation(),
+    "eliminate_duplicates": SeenBefore(),
+    "selection": ArchiveSelection(TournamentSelection(func_comp=binary_tournament)),
+}
+problem = Kitchen()
+archive = MultiObjectiveArchive(max_size=None, truncate_size=None)
+done = minimize(problem, NSGA2(pop_size=20, archive=archive, **used), ("n_eval", 200), seed=1)
+assert len(done.X)
+used["sampling"] = StratifiedSampling(problem.price)
+del used["selection"]
+minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
+classes = {type(operator).__name__ for operator in used.values()}
+named = {n for n in evonas.operators.__all__ if isinstance(getattr(evonas.operators, n), type)}
+assert classes | {"ChoiceSampling", "ArchiveSelection"} == named, named
+assert extreme_genomes(problem.price, problem.xl, problem.xu).tolist() == [[1] * 9, [5] * 9]
+
+genomes = [
+    minimize(problem, ScreenedSearch(cheap={1: problem.price}), ("n_eval", 60), seed=4).X.tolist()
+    for _ in range(2)
+]
+assert genomes[0] == genomes[1] and len(genomes[0]) > 5
+minimize(problem, ScreenedSearch(), ("n_eval", 40), seed=4)
+for name in list_algorithms():
+    if name != "moead":  # takes no constraints
+        minimize(problem, get_algorithm(name, problem), ("n_eval", 40), seed=1)
+print("done")
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """The interpreter of an environment that has everything but torch, by links to this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    bin_, target = folder / "bin", next(folder.glob("lib/python*/site-packages"))
+    if not (bin_ / "python").exists():
+        pytest.skip("environments look different on this platform")
+    for source in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for entry in Path(source).iterdir():
+            name = entry.name.lower()
+            if not name.startswith(ABSENT) and not (target / entry.name).exists():
+                (target / entry.name).symlink_to(entry)
+    return bin_ / "python"
+
+
+def test_own_integer_problem(python, tmp_path):
+    done = subprocess.run(
+        [python, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": str(python.parent)},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "done"
