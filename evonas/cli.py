@@ -41,7 +41,7 @@ class RunCommand:
     config: str | None = None
     """config.json of a run to repeat; other options are put over it."""
     plugin: tuple[str, ...] = ()
-    """Python files of your own that register a space or a data set, run before anything else."""
+    """Python files of your own that register a space, a data set or a cost; run before all else."""
     dry_run: bool = False
     """Say what would be done and how long it would take, and do nothing."""
     quiet: bool = False
@@ -189,7 +189,8 @@ def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
     from evonas.stages.plan import fill
 
-    options = _merged(_merged(options, "--constraint"), "--plugin")
+    for repeated in ("--constraint", "--cost", "--plugin"):
+        options = _merged(options, repeated)
     for path in _values(options, "--plugin"):
         _run_plugin(path)
     base = RunConfig()
@@ -207,7 +208,10 @@ def _run_command(options: Sequence[str]) -> RunCommand:
             base = replace(base, evaluations=None, training=replace(base.training, steps=None))
     elif supernet:
         # Another search of the same problem, unless another one of the same data is named.
-        base = replace(base, problem=load(_folder(supernet).config).problem)
+        other = load(_folder(supernet).config)
+        base = replace(base, problem=other.problem)
+        if _value(options, "--problem") is None:
+            base = replace(base, cost=other.cost)
     if budget and _value(options, "--evaluations"):
         if supernet or _value(options, "--training.steps"):
             raise InputError(
@@ -362,6 +366,7 @@ def _problems(options: Sequence[str], started: float) -> int:
             cells = [f"{d.training.steps} steps, {d.evaluations} evaluations" for d in by_kind]
         table.add_row(problem, ", ".join(objectives), space, *cells)
     _print_table(table)
+    print("with a cost of your own: --cost latency=FILE --problem cifar10-latency")
     return 0
 
 

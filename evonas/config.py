@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,6 +93,9 @@ class RunConfig:
     """Population of the algorithm."""
     constraint: tuple[str, ...] = ()
     """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
+    cost: tuple[str, ...] = ()
+    """Costs of your own, NAME=FILE with a CSV of a number for each gene and choice, such as
+    "latency=my_device.csv"; then --problem cifar10-latency and --constraint "latency<=3.5"."""
     budget: str | None = None
     """Time for everything, such as "90s", "10m" or "2h"; becomes fixed numbers before the start."""
     seed: int = 1
@@ -139,6 +142,7 @@ class RunConfig:
         for constraint in self.constraint:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
+        cost_files(self.cost)
         if self.budget is not None:
             seconds(self.budget)
 
@@ -191,6 +195,26 @@ def seconds(budget: str | float) -> float:
     if total <= 0:
         raise InputError(f"a budget of '{budget}' leaves no time; write it like 90s, 10m or 2h")
     return total
+
+
+def cost_files(costs: Sequence[str]) -> dict[str, str]:
+    """Files of costs of one's own by name.
+
+    Args:
+        costs: texts NAME=FILE.
+
+    Raises:
+        InputError: a text has another form, or two have one name.
+    """
+    files: dict[str, str] = {}
+    for text in costs:
+        name, _, file = str(text).partition("=")
+        if not name or not file:
+            raise InputError(f"'{text}' is no cost; write it like latency=my_device.csv")
+        if name in files:
+            raise InputError(f"the cost '{name}' is given twice; keep one")
+        files[name] = file
+    return files
 
 
 def to_dict(config: Any) -> dict[str, Any]:

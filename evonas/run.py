@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from evonas._version import __version__
 from evonas.analysis import Front, History
 from evonas.atomic import write_json_atomic, write_text_atomic
-from evonas.config import RunConfig, differences, load, to_dict
+from evonas.config import RunConfig, cost_files, differences, load, to_dict
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem, TabularProblem
 from evonas.problems.published import TABLES
-from evonas.problems.registry import split_name
+from evonas.problems.registry import data_of
 from evonas.runs import (
     Context,
     Interrupt,
@@ -187,6 +187,7 @@ def summary(config: RunConfig) -> str:
         f"space {config.space}",
         *_training_summary(config),
         f"{config.algorithm}: {config.evaluations} evaluations",
+        *config.cost,
         *config.constraint,
         f"seed {config.seed}",
     ]
@@ -232,10 +233,11 @@ def _description(workspace: Workspace) -> dict[str, Any]:
     return {
         "settings": to_dict(workspace.config),
         "data": {
-            "name": split_name(workspace.config.problem)[0],
+            "name": data_of(workspace.config.problem),
             "checksum": workspace.checksum,
             **sizes,
         },
+        "costs": workspace.cost_checksums,
         "versions": {
             "evonas": __version__,
             "python": sys.version.split()[0],
@@ -254,7 +256,7 @@ def _version(name: str) -> str | None:
 def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     """The stored settings, with more evaluations if those were asked for."""
     stored = load(folder.config)
-    training = stored.training.steps or split_name(stored.problem)[0] in TABLES
+    training = stored.training.steps or data_of(stored.problem) in TABLES
     if not (stored.evaluations and stored.space and training):
         raise InputError(
             f"{folder.config} is no settled configuration of a run; repeat it as a new one with "
@@ -262,7 +264,7 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         )
     if config is None:
         return stored
-    # What was not said is as it was; where the data lies may change, its checksum may not.
+    # What was not said is as it was; where data and costs lie may change, their checksums may not.
     changed = {
         name: (old, new)
         for name, (old, new) in differences(stored, config).items()
@@ -273,6 +275,13 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     if config.data_dir not in (None, stored.data_dir):
         named_folder(config.data_dir)
         stored = replace(stored, data_dir=os.path.abspath(config.data_dir))
+    old_costs, new_costs = cost_files(stored.cost), cost_files(config.cost)
+    if old_costs.keys() == new_costs.keys():
+        changed.pop("cost", None)
+        moved = [
+            f"{name}={os.path.abspath(os.path.expanduser(new_costs[name]))}" for name in old_costs
+        ]
+        stored = replace(stored, cost=tuple(moved))
     more = changed.pop("evaluations", None)
     if changed:
         name, (old, new) = next(iter(changed.items()))
@@ -292,8 +301,15 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
 
 
 def _check_data(folder: RunFolder, workspace: Workspace) -> None:
-    stored = json.loads(folder.config.read_text(encoding="utf-8")).get("data", {}).get("checksum")
-    if stored is not None and stored != workspace.checksum:
+    stored = json.loads(folder.config.read_text(encoding="utf-8"))
+    costs = workspace.cost_checksums
+    for name, file in cost_files(workspace.config.cost).items():
+        if stored.get("costs", {}).get(name, costs[name]) != costs[name]:
+            raise InputError(
+                f"the cost '{name}' of {folder.path} has changed in {file} since the run was "
+                f"started; give --cost {name}=FILE with what it was, or start a new run"
+            )
+    if stored.get("data", {}).get("checksum", workspace.checksum) != workspace.checksum:
         raise InputError(
             f"the data of {folder.path} has changed since it was started; give --data-dir the "
             "folder it was started with, or start a new run"

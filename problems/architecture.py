@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from pymoo.indicators.hv import HV
 from evonas.errors import InputError, unknown
 from evonas.operators import extreme_genomes
 from evonas.operators.spread import all_genomes, blend, coordinate_descent
-from evonas.problems.constraints import Constraint
+from evonas.problems.constraints import Constraint, format_bound
+from evonas.problems.costs import Cost
 from evonas.spaces import SearchSpace
 
 # The worst error there is: what a genome gets that no network is built for. It never reaches a
@@ -25,8 +26,6 @@ REFERENCE = 1.1
 
 # Descents from anywhere, and from between the ends of a cost, that look for a feasible genome.
 DESCENTS = 32
-
-Cost = Callable[[np.ndarray], np.ndarray]
 
 
 class ArchitectureProblem(Problem):
@@ -257,8 +256,8 @@ class ArchitectureProblem(Problem):
             or (not constraint.upper and constraint.bound > most)
         ):
             raise InputError(
-                f"no network keeps {constraint}; {constraint.cost} go from {least:.0f} to "
-                f"{most:.0f} in the space '{self.space.name}'"
+                f"no network keeps {constraint}; the space '{self.space.name}' has "
+                f"{self._span_text(constraint.cost)}"
             )
         return constraint.bound < most if constraint.upper else constraint.bound > least
 
@@ -287,13 +286,12 @@ class ArchitectureProblem(Problem):
         found = found[self.feasible(found)]
         if not len(found):
             limits = " and ".join(map(str, self.constraints))
-            ranges = "; ".join(
-                f"{c} go from {self._range(c)[0]:.0f} to {self._range(c)[1]:.0f}"
-                for c in dict.fromkeys(c.cost for c in self.constraints)
+            ranges = " and ".join(
+                self._span_text(cost) for cost in dict.fromkeys(c.cost for c in self.constraints)
             )
             raise InputError(
-                f"no network was found that keeps {limits}; loosen one ({ranges} in the space "
-                f"'{self.space.name}')"
+                f"no network was found that keeps {limits}; loosen one (the space "
+                f"'{self.space.name}' has {ranges})"
             )
         return np.unique(self.canonical(found), axis=0)
 
@@ -302,6 +300,10 @@ class ArchitectureProblem(Problem):
         cost = self.costs[name]
         xl, xu = np.zeros(self.space.n_var, np.int64), np.asarray(self.space.n_choices) - 1
         return extreme_genomes(lambda X: cost(self.canonical(X)), xl, xu)
+
+    def _span_text(self, name: str) -> str:
+        least, most = self._range(name)
+        return f"{name} from {format_bound(least)} to {format_bound(most)}"
 
     def _range(self, name: str) -> tuple[float, float]:
         if name == "error":

@@ -59,5 +59,9 @@ class Constraint:
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
-        bound = f"{self.bound:.0f}" if self.bound.is_integer() else f"{self.bound:g}"
-        return f"{self.cost}{'<=' if self.upper else '>='}{bound}"
+        return f"{self.cost}{'<=' if self.upper else '>='}{format_bound(self.bound)}"
+
+
+def format_bound(value: float) -> str:
+    """A whole number with all its digits, any other with six."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from evonas.data import get_data, list_data
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.constraints import Constraint
+from evonas.problems.costs import Cost
 from evonas.problems.defaults import defaults_for
+from evonas.problems.own_costs import check_name, make_costs, registered_costs
 from evonas.problems.published import TABLES
 from evonas.problems.supernet import SupernetProblem
 from evonas.problems.tabular import TabularProblem
@@ -22,11 +25,8 @@ from evonas.spaces import SearchSpace, get_space
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
 
-COSTS: dict[str, tuple[str, ...]] = {
-    "params": ("error", "params"),
-    "macs": ("error", "macs"),
-    "params-macs": ("error", "params", "macs"),
-}
+# Of the ready-made problems; costs of one's own come in addition.
+COSTS = ("params", "macs", "params-macs")
 
 
 def list_problems() -> list[str]:
@@ -34,17 +34,43 @@ def list_problems() -> list[str]:
     return [f"{data}-{cost}" for data in (*list_data(), *TABLES) for cost in COSTS]
 
 
-def split_name(name: str) -> tuple[str, tuple[str, ...]]:
-    """Data set, or published table, and objectives of a registered problem.
+def data_of(name: str) -> str:
+    """Data set, or published table, of a problem's name; its costs are not looked at.
 
     Raises:
         InputError: no problem has that name; the message has the nearest names.
     """
-    for data in (*list_data(), *TABLES):
-        for cost, objectives in COSTS.items():
-            if name == f"{data}-{cost}":
-                return data, objectives
-    raise unknown("problem", name, list_problems())
+    fitting = [data for data in (*list_data(), *TABLES) if name.startswith(f"{data}-")]
+    if not fitting:
+        raise unknown("problem", name, list_problems())
+    return max(fitting, key=len)
+
+
+def split_name(name: str, costs: Iterable[str] = ()) -> tuple[str, tuple[str, ...]]:
+    """Data set, or published table, and objectives of a problem.
+
+    Args:
+        name: "<data>-<cost>" or "<data>-<cost>-<cost>".
+        costs: names of costs of one's own, beside those that were registered.
+
+    Raises:
+        InputError: no problem has that name; the message has the nearest names, or says how to
+            give a cost that is missing.
+    """
+    data = data_of(name)
+    own = (*costs, *registered_costs())
+    known = ("params", "macs", *own)
+    parts = name.removeprefix(f"{data}-").split("-")
+    for part in parts:
+        if part.isidentifier() and not get_close_matches(part, known, cutoff=0.5):
+            raise InputError(
+                f"'{name}' names the cost '{part}', which nobody gave; give --cost {part}=FILE "
+                "with a table of it (or --plugin FILE that registers it), or name one of "
+                f"{', '.join(known)}"
+            )
+    if set(parts) <= set(known) and len(set(parts)) == len(parts) <= 2:
+        return data, ("error", *parts)
+    raise unknown("problem", name, [*list_problems(), *(f"{data}-{cost}" for cost in own)])
 
 
 def published_problem(
@@ -53,14 +79,17 @@ def published_problem(
     space: SearchSpace | str | None = None,
     data_dir: str | Path | None = None,
     constraints: Sequence[str | Constraint] = (),
+    costs: Mapping[str, str | Path | Cost] | None = None,
 ) -> TabularProblem:
     """A published table as a problem; arguments as for `get_problem`.
+
+    Equal networks have equal costs of one's own, also where the table holds a training of each.
 
     Raises:
         InputError: the name is unknown, the table is missing or damaged, or the space is another
             one.
     """
-    table_name, objectives = split_name(name)
+    table_name, objectives = split_name(name, costs or ())
     if table_name not in TABLES:
         raise unknown("published table", table_name, TABLES)
     table = TABLES[table_name]
@@ -72,13 +101,20 @@ def published_problem(
             f"'{name}' is a table of the space '{measured.name}', not of '{other}'; leave the "
             "space out, or give a restriction of it"
         )
+    own = make_costs(costs, chosen)
     loaded = table.load(data_dir)
+    genes, columns = loaded.genes, dict(loaded.columns)
+    if own:
+        inside = chosen.allowed[np.arange(chosen.n_var), genes].all(axis=1)
+        genes, columns = genes[inside], {c: v[inside] for c, v in columns.items()}
+        canonical = chosen.canonical(chosen.lower(genes))
+        columns |= {cost: function(canonical) for cost, function in own.items()}
     return TabularProblem(
-        loaded.genes,
-        np.column_stack([loaded.columns[o] for o in objectives]),
+        genes,
+        np.column_stack([columns[o] for o in objectives]),
         objectives,
         chosen,
-        costs={c: v for c, v in loaded.columns.items() if c not in ("error", *objectives)},
+        costs={c: v for c, v in columns.items() if c not in ("error", *objectives)},
         constraints=constraints,
         name=name,
     )
@@ -92,6 +128,7 @@ def get_problem(
     supernet: Supernet | str | Path | None = None,
     *,
     constraints: Sequence[str | Constraint] = (),
+    costs: Mapping[str, str | Path | Cost] | None = None,
     width: float | None = None,
     train_images: int | None = None,
     validation_images: int | None = None,
@@ -100,15 +137,18 @@ def get_problem(
     """A ready-made problem.
 
     Args:
-        name: "<data>-<cost>", such as "cifar10-params", or "<table>-<cost>", such as
-            "nasbench-macro-params", for which only `space` (a restriction of the table's),
-            `data_dir` and `constraints` mean anything; see `list_problems`.
+        name: "<data>-<cost>", such as "cifar10-params" (or with two costs), or "<table>-<cost>",
+            such as "nasbench-macro-params", for which only `space` (a restriction of the
+            table's), `data_dir`, `constraints` and `costs` mean anything; see `list_problems`.
         space: a search space or the name of one; the data set has a default.
         data_dir: folder of the data set; else EVONAS_DATA, else a download into the user's cache.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
         supernet: a trained `Supernet`, which scores on the images that it was made with, or a run
             folder whose supernet is loaded.
         constraints: limits on costs, such as "params<=500000".
+        costs: costs of one's own by name, such as "latency": a CSV file (see
+            `AdditiveCost.from_csv`), or a vectorised function of canonical genomes X (n, n_var) ->
+            (n,). They can be objectives, as in "cifar10-latency", and be limited.
         width: width of a supernet trained by `SupernetProblem.train`.
         train_images: images that it is trained on; by default all.
         validation_images: images that score a network.
@@ -120,7 +160,9 @@ def get_problem(
     Raises:
         InputError: a name is unknown, or data, space and supernet do not fit each other.
     """
-    data_name, objectives = split_name(name)
+    for cost in costs or ():
+        check_name(cost)
+    data_name, objectives = split_name(name, costs or ())
     if data_name in TABLES:
         meaningless = {
             "supernet": supernet,
@@ -134,7 +176,9 @@ def get_problem(
                 raise InputError(
                     f"'{name}' is a table of measured networks and trains none; leave {setting} out"
                 )
-        return published_problem(name, space=space, data_dir=data_dir, constraints=constraints)
+        return published_problem(
+            name, space=space, data_dir=data_dir, constraints=constraints, costs=costs
+        )
     if isinstance(supernet, str | Path):
         given: dict[str, Any] = {
             "space": space,
@@ -152,6 +196,7 @@ def get_problem(
                 device=device,
                 supernet=Path(supernet) / "supernet" / "weights.safetensors",
                 constraints=constraints,
+                costs=costs,
                 **inherit(given, load(other)),
             )
     device = resolve_device(device)
@@ -173,6 +218,7 @@ def get_problem(
         data,
         objectives,
         constraints=constraints,
+        costs=make_costs(costs, space),
         training=defaults.training,
         width=width or defaults.width,
         name=name,

@@ -11,6 +11,7 @@ from evonas.config import TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
+from evonas.problems.costs import Cost
 from evonas.problems.defaults import defaults_for
 from evonas.spaces import SearchSpace
 
@@ -32,6 +33,7 @@ class SupernetProblem(ArchitectureProblem):
             the data set.
         width: width of the supernet that `train` makes.
         constraints: limits on costs.
+        costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
         name: for messages.
     """
 
@@ -45,6 +47,7 @@ class SupernetProblem(ArchitectureProblem):
         training: TrainingConfig | None = None,
         width: float = 1.0,
         constraints: Sequence[str | Constraint] = (),
+        costs: Mapping[str, Cost] | None = None,
         name: str | None = None,
     ) -> None:
         """Nothing is trained yet."""
@@ -52,7 +55,7 @@ class SupernetProblem(ArchitectureProblem):
             raise InputError(
                 f"the space '{space.name}' has no supernet; its networks are trained one by one"
             )
-        super().__init__(space, objectives, constraints=constraints, name=name)
+        super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
         self.data = data
         self.training = training or defaults_for(data.name, data.train.device.type).training
         self.width = width

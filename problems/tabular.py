@@ -13,6 +13,7 @@ from moocore import is_nondominated
 
 from evonas.errors import InputError, unknown
 from evonas.problems.architecture import ArchitectureProblem
+from evonas.problems.cells import numbers, read_cells
 from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
 from evonas.spaces import CategoricalSpace, SearchSpace
@@ -141,16 +142,8 @@ class TabularProblem(ArchitectureProblem):
             InputError: the file or a column is missing, or a cell is no number; see also
                 `TabularProblem`.
         """
-        import pandas as pd
-
         path = Path(path).expanduser()
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except FileNotFoundError:
-            raise InputError(f"there is no table {path}; check the path") from None
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"cannot read {path} as a table ({reason}); give a CSV file") from None
+        frame = read_cells(path)
         by_name = genes is None and space is not None and "network" in frame.columns
         names = [c for c in frame.columns if c not in objectives] if genes is None else list(genes)
         for column in (*objectives, *(["network"] if by_name else names)):
@@ -158,12 +151,14 @@ class TabularProblem(ArchitectureProblem):
                 raise InputError(f"{path}: {unknown('column', column, map(str, frame.columns))}")
         if not names:
             raise InputError(f"{path} has no column beside the objectives; name the genes' columns")
-        values = np.column_stack([_numbers(path, frame[c], c, gaps=True) for c in objectives])
+        values = np.column_stack(
+            [numbers(path, frame[c].tolist(), c, gaps=True) for c in objectives]
+        )
         if by_name:
             assert space is not None
             X = np.stack([space.base.encode(text) for text in frame["network"]])
         elif space is not None:
-            X = np.column_stack([_numbers(path, frame[c], c) for c in names])
+            X = np.column_stack([numbers(path, frame[c].tolist(), c) for c in names])
         else:
             columns = [_coded(frame[c].to_numpy(dtype=str)) for c in names]
             X = np.column_stack([codes for codes, _ in columns])
@@ -417,21 +412,6 @@ def _agrees(space: SearchSpace, X: np.ndarray, table: np.ndarray) -> bool:
         return False
     _, first, which = np.unique(space.canonical(X), axis=0, return_index=True, return_inverse=True)
     return bool((table == table[first][which.reshape(-1)]).all())
-
-
-def _numbers(path: Path, cells: Any, name: str, *, gaps: bool = False) -> np.ndarray:
-    """A column as numbers; an empty cell is NaN where gaps are allowed."""
-    values = np.full(len(cells), np.nan)
-    for i, cell in enumerate(cells):
-        if gaps and not cell.strip():
-            continue
-        try:
-            values[i] = float(cell)
-        except ValueError:
-            raise InputError(
-                f"line {i + 2} of {path}: {name} is '{cell}', no number; correct it"
-            ) from None
-    return values
 
 
 def _coded(cells: np.ndarray) -> tuple[np.ndarray, list[str]]:

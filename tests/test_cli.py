@@ -193,7 +193,10 @@ def test_no_verb_shows_the_verbs(capsys):
         (["run", "--training.paths", "fare"], "unknown path sampling 'fare'; did you mean fair"),
         (["run", "--device", "gpu"], "unknown device 'gpu'"),
         (["run", "--device", "cuda:63"], "no device 'cuda:63'"),
-        (["run", "--constraint", "params<=3"], "no network keeps params<=3; params go from 702"),
+        (
+            ["run", "--constraint", "params<=3"],
+            "no network keeps params<=3; the space 'tiny' has params from 702",
+        ),
         (["run", "--constraint", "parms<=3"], "did you mean params"),
         (["run", "--budget", "soon"], "'soon' is no length of time"),
         (["run", "--budget", "3s"], "a budget of 3s is too small"),

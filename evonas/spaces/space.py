@@ -314,18 +314,18 @@ class SearchSpace(ABC):
         return np.where(held, table.astype(np.float64), np.nan)
 
 
-def add_up(table: IntArray, fixed: int, X: IntArray) -> IntArray:
+def add_up(table: npt.NDArray[Any], fixed: float, X: IntArray) -> npt.NDArray[Any]:
     """Sum of an additive table over the genes, plus a fixed part.
 
     Args:
-        table: int64 ``(n_var, max choices)``.
+        table: ``(n_var, max choices)``, int64 or float64.
         fixed: What every genome has.
         X: Genomes ``(n, n_var)``.
 
     Returns:
-        int64 ``(n,)``.
+        ``(n,)`` of the table's type.
     """
-    total = np.full(len(X), fixed, dtype=np.int64)
+    total = np.full(len(X), fixed, dtype=table.dtype)
     # Gene by gene: the working set is three vectors instead of two more arrays of X's size.
     for gene, row in enumerate(table):
         total += row.take(X[:, gene])

@@ -7,14 +7,22 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, load, seconds
+from evonas.config import (
+    INHERITED,
+    RunConfig,
+    TrainingConfig,
+    cost_files,
+    inherit,
+    load,
+    seconds,
+)
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
 from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for
 from evonas.problems.published import TABLES
-from evonas.problems.registry import split_name
+from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
 from evonas.search import get_algorithm, list_algorithms
 from evonas.stages.start import read_networks
@@ -84,7 +92,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
             budget is too small.
     """
     started = time.perf_counter() if started is None else started
-    if config.data_dir is not None or split_name(config.problem)[0] != "digits":
+    if config.data_dir is not None or data_of(config.problem) != "digits":
         # Also where no data is read from it; and blames the variable where that named the folder.
         named_folder(config.data_dir)
     filled = fill(config)
@@ -149,14 +157,14 @@ def fill(config: RunConfig) -> RunConfig:
     Raises:
         InputError: the problem, algorithm, device or other run is unknown.
     """
-    data, _ = split_name(config.problem)
+    data = data_of(config.problem)
     if config.algorithm not in list_algorithms():
         raise unknown("algorithm", config.algorithm, list_algorithms())
     if data in TABLES:
         return _fill_table(config, data)
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
-        trained_on, _ = split_name(other.problem)
+        trained_on = data_of(other.problem)
         if data != trained_on:
             raise InputError(
                 f"the supernet of {config.supernet} was trained on '{trained_on}', not on the data "
@@ -176,6 +184,7 @@ def fill(config: RunConfig) -> RunConfig:
         data_dir=_absolute(folder),
         supernet=_absolute(config.supernet),
         start=_absolute(config.start),
+        cost=_absolute_costs(config.cost),
     )
     if config.training.paths is not None:
         get_paths(config.training.paths)
@@ -216,6 +225,7 @@ def _fill_table(config: RunConfig, name: str) -> RunConfig:
         config,
         data_dir=_absolute(config.data_dir or os.environ.get("EVONAS_DATA")),
         start=_absolute(config.start),
+        cost=_absolute_costs(config.cost),
         device="cpu",
         threads=config.threads or _cores(),
         space=config.space or TABLES[name].space,
@@ -225,6 +235,10 @@ def _fill_table(config: RunConfig, name: str) -> RunConfig:
 
 def _absolute(path: str | None) -> str | None:
     return os.path.abspath(os.path.expanduser(path)) if path else None
+
+
+def _absolute_costs(costs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}={_absolute(file)}" for name, file in cost_files(costs).items())
 
 
 def divide(

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evonas.config import RunConfig
+from evonas.config import RunConfig, cost_files
 from evonas.errors import InputError
-from evonas.problems import SupernetProblem, TabularProblem, get_problem
+from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Workspace:
             config.data_dir,
             config.device,
             constraints=config.constraint,
+            costs=cost_files(config.cost),
             width=config.width,
             train_images=config.train_images,
             validation_images=config.validation_images,
@@ -52,6 +53,15 @@ class Workspace:
         """Of what networks are scored on: images, or a table."""
         problem = self.problem
         return problem.data.checksum if isinstance(problem, SupernetProblem) else problem.checksum
+
+    @property
+    def cost_checksums(self) -> dict[str, str]:
+        """Of the numbers in the tables of costs of one's own, by name."""
+        space = self.problem.space
+        return {
+            name: AdditiveCost.from_csv(file, space, name).checksum
+            for name, file in cost_files(self.config.cost).items()
+        }
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.

@@ -107,7 +107,7 @@ def test_costs_and_constraints_by_name(whole):
     assert np.array_equal(limited.feasible(GRID), keeps) and limited.n_ieq_constr == 2
     assert limited.hypervolume(limited.pareto_front()) == 1
     assert limited.feasible(limited.pareto_set()).all()
-    with pytest.raises(InputError, match="no network keeps params<=0; params go from 1 to 17"):
+    with pytest.raises(InputError, match="params<=0; the space 'table' has params from 1 to 17"):
         TabularProblem(GRID, error_and_cost(GRID), constraints=["params<=0"])
 
 
