@@ -17,12 +17,18 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from evonas import __version__
-from evonas.config import RunConfig, load
+from evonas.config import LatencyConfig, RunConfig, load
 from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+
+# What decides how much memory a verb takes; the others take little.
+SIZES = {
+    "run": "--training.batch-size, --width or --image-size",
+    "measure-latency": "--batch-size or --input-shape",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,23 @@ class StatusCommand:
 @dataclass(frozen=True, kw_only=True)
 class ProblemsCommand:
     """List the registered problems and what they do where nothing is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyCommand:
+    """Measure a table of the latency of every choice on the device at hand.
+
+    Whole networks are timed, a table is fitted to their times, and other whole networks say how
+    well it adds up. A search takes the table as --cost latency=FILE.
+    """
+
+    settings: Annotated[LatencyConfig, tyro.conf.arg(name="")] = field(
+        default_factory=LatencyConfig
+    )
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space or a data set, run before all else."""
+    quiet: bool = False
+    """Show no progress."""
 
 
 def main(arguments: Sequence[str] | None = None, *, started: float | None = None) -> int:
@@ -100,16 +123,13 @@ def main(arguments: Sequence[str] | None = None, *, started: float | None = None
         return 1 if arguments[0] == "run" else 0
     except (MemoryError, RuntimeError) as error:
         # torch has a class of its own for accelerators, and none for the host.
-        if not (
+        if arguments[0] not in SIZES or not (
             isinstance(error, MemoryError)
             or type(error).__name__ == "OutOfMemoryError"
             or "can't allocate memory" in str(error)
         ):
             raise
-        print(
-            "evonas: out of memory; give a smaller --training.batch-size, --width or --image-size",
-            file=sys.stderr,
-        )
+        print(f"evonas: out of memory; give a smaller {SIZES[arguments[0]]}", file=sys.stderr)
         return USAGE_ERROR
 
 
@@ -370,6 +390,31 @@ def _problems(options: Sequence[str], started: float) -> int:
     return 0
 
 
+def _measure_latency(options: Sequence[str], started: float) -> int:
+    """Measure a table of latencies on this device."""
+    from evonas.latency import measure_latency
+    from evonas.latency.measure import check_output
+    from evonas.problems.registry import data_of
+    from evonas.runs import open_progress
+
+    options = _merged(options, "--plugin")
+    for path in _values(options, "--plugin"):
+        _run_plugin(path)
+    command = _parse(LatencyCommand, options, "measure-latency")
+    output = check_output(command.settings.output)
+    latency = measure_latency(command.settings, progress=open_progress(quiet=command.quiet))
+    latency.write(output)
+    print(latency)
+    print(f"table        {output}")
+    problem, data_dir = command.settings.problem, command.settings.data_dir
+    words = ["--problem", f"{data_of(problem) if problem else 'DATA'}-latency"]
+    words += ["--space", latency.cost.space.name, "--cost", f"latency={output}"]
+    words += ["--data-dir", data_dir] if data_dir else []
+    words += [word for path in command.plugin for word in ("--plugin", path)]
+    print(f"search with  python -m evonas.run {shlex.join(words)}")
+    return 0
+
+
 def _print_table(table: Any) -> None:
     from rich.console import Console
 
@@ -382,6 +427,7 @@ VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
     "run": _run,
     "status": _status,
     "problems": _problems,
+    "measure-latency": _measure_latency,
 }
 
 

@@ -147,6 +147,54 @@ class RunConfig:
             seconds(self.budget)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LatencyConfig:
+    """Measure a table of the latency of every choice on the device at hand.
+
+    Whole networks are timed, a table is fitted to their times, and other whole networks say how
+    well it adds up. A search takes the table as --cost latency=FILE.
+    """
+
+    space: str | None = None
+    """Search space; that of --problem if left out."""
+    problem: str | None = None
+    """A problem whose space, classes and images are measured, such as cifar10-params."""
+    data_dir: str | None = None
+    """Folder that holds the problem's data; else EVONAS_DATA names it."""
+    num_classes: int | None = None
+    """Classes to tell apart; 10 where no problem is named."""
+    input_shape: tuple[int, int, int] | None = None
+    """Channels, height and width of an image; 3 32 32 where no problem is named."""
+    output: str = "latency.csv"
+    """The table to write; an existing file is never written over."""
+    batch_size: int = 1
+    """Images of a batch; the table has the milliseconds of a whole one."""
+    threads: int = 1
+    """CPU threads. Times on all cores are also those of whatever else the machine does."""
+    device: str = "auto"
+    """"auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1"."""
+    networks: int = 20
+    """Whole networks that the table is checked with; those that it is fitted to come beside."""
+    rounds: int = 20
+    """Visits of every network; more of them help against a machine that does other things too."""
+    seed: int = 1
+    """Seed of the choice of networks and of the order of visits."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that nothing can be measured with."""
+        _settle_types(self)
+        for name in ("num_classes", "batch_size", "threads"):
+            _at_least(self, name, 1)
+        _at_least(self, "networks", 3)
+        _at_least(self, "rounds", 2)
+        _at_least(self, "seed", 0)
+        if self.threads > MOST_THREADS:
+            raise InputError(f"threads is {self.threads}; give at most {MOST_THREADS}")
+        for name in ("space", "problem", "data_dir", "output"):
+            if getattr(self, name) == "":
+                raise InputError(f"{name} is empty; give it a value or leave it out")
+
+
 def _settle_types(config: Any, prefix: str = "") -> None:
     """Make what Python gave the types of the settings: numpy's numbers, paths, lists, one text."""
     hints = typing.get_type_hints(type(config))

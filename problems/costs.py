@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Cost = Callable[[np.ndarray], np.ndarray]
 
 # Columns that `evonas measure-latency` and people write beside the numbers; none holds a cost.
-BESIDE = ("gene", "choice", "label", "space", "unit", "device", "batch_size", "threads", "rounds")
+BESIDE = ("gene", "choice", "label", "unit", "space", "input_shape", "batch_size", "threads",
+          "device", "rounds")  # fmt: skip
 
 
 class AdditiveCost:
@@ -87,7 +88,8 @@ class AdditiveCost:
 
         Genes and choices count from 0 in the numbering of ``space.base``; the row that leaves
         both empty is the constant part. The cost is the column of its name, else "cost", else the
-        one column of numbers. A column "space" must name the space; others are ignored.
+        one column of numbers. Columns "space" ("macro") and "input_shape" ("3x32x32") must be those
+        of the space; all others are ignored.
 
         Args:
             path: the file.
@@ -107,11 +109,12 @@ class AdditiveCost:
                     f"{path} has no column '{column}' (it has {', '.join(frame.columns)}); give a "
                     f"row for each gene and choice with columns gene, choice and {name}"
                 )
-        if "space" in frame.columns:
-            for other in set(frame["space"].str.strip()) - {"", space.name}:
+        measured_on = {"space": space.name, "input_shape": "x".join(map(str, space.input_shape))}
+        for column, mine in measured_on.items():
+            for other in set(frame.get(column, [])) - {"", mine}:
                 raise InputError(
-                    f"{path} is a table of the space '{other}', not of '{space.name}'; give one "
-                    "that was measured on this space"
+                    f"{path} is a table of the {column} {other}, not of {mine}; give one that was "
+                    "measured on this space, for such images"
                 )
         values = numbers(path, frame[_value_column(path, frame, name)].tolist(), name, gaps=True)
         genes = numbers(path, frame["gene"].tolist(), "gene", gaps=True)

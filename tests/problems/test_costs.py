@@ -116,7 +116,10 @@ def test_a_table_of_another_space_or_of_nothing(tiny, write, tmp_path):
         AdditiveCost.from_csv(write(), get_space("macro"), "latency")
     path = write()
     path.write_text(path.read_text().replace("label", "space").replace(",x,", ",macro,"))
-    with pytest.raises(InputError, match="is a table of the space '(stem|macro)', not of 'tiny'"):
+    with pytest.raises(InputError, match="is a table of the space (stem|macro), not of tiny"):
+        AdditiveCost.from_csv(path, tiny, "latency")
+    path.write_text(write(more="").read_text().replace("label", "input_shape"))
+    with pytest.raises(InputError, match="table of the input_shape (stem|x), not of 1x8x8; give"):
         AdditiveCost.from_csv(path, tiny, "latency")
     with pytest.raises(InputError, match="there is no table of latency .*nowhere.csv"):
         AdditiveCost.from_csv(tmp_path / "nowhere.csv", tiny, "latency")
