@@ -56,6 +56,17 @@ def check_name(name: str) -> str:
     return name
 
 
+def names_of(costs: Mapping[str, str | Path | Cost] | None) -> tuple[str, ...]:
+    """Names of costs of one's own.
+
+    Raises:
+        InputError: it is no mapping, or a name cannot be used.
+    """
+    if not isinstance(costs or {}, Mapping):
+        raise InputError(f'costs is {costs!r}; give names with files, {{"latency": "device.csv"}}')
+    return tuple(check_name(name) for name in costs or ())
+
+
 def make_costs(
     given: Mapping[str, str | Path | Cost] | None, space: SearchSpace
 ) -> dict[str, Cost]:
@@ -67,11 +78,11 @@ def make_costs(
         space: whose genomes the functions take.
 
     Raises:
-        InputError: a name cannot be used, or a table or function cannot be made.
+        InputError: a name is registered already, or a table or function cannot be made.
     """
     made: dict[str, Cost] = {}
     for name, cost in (given or {}).items():
-        if check_name(name) in _FACTORIES:
+        if name in _FACTORIES:
             raise InputError(f"there is a registered cost '{name}' already; choose another name")
         made[name] = (
             AdditiveCost.from_csv(cost, space, name) if isinstance(cost, str | Path) else cost

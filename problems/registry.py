@@ -16,7 +16,7 @@ from evonas.errors import InputError, unknown
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.defaults import defaults_for
-from evonas.problems.own_costs import check_name, make_costs, registered_costs
+from evonas.problems.own_costs import make_costs, names_of, registered_costs
 from evonas.problems.published import TABLES
 from evonas.problems.supernet import SupernetProblem
 from evonas.problems.tabular import TabularProblem
@@ -89,7 +89,7 @@ def published_problem(
         InputError: the name is unknown, the table is missing or damaged, or the space is another
             one.
     """
-    table_name, objectives = split_name(name, costs or ())
+    table_name, objectives = split_name(name, names_of(costs))
     if table_name not in TABLES:
         raise unknown("published table", table_name, TABLES)
     table = TABLES[table_name]
@@ -160,9 +160,7 @@ def get_problem(
     Raises:
         InputError: a name is unknown, or data, space and supernet do not fit each other.
     """
-    for cost in costs or ():
-        check_name(cost)
-    data_name, objectives = split_name(name, costs or ())
+    data_name, objectives = split_name(name, names_of(costs))
     if data_name in TABLES:
         meaningless = {
             "supernet": supernet,

@@ -93,6 +93,11 @@ def test_names_that_are_none(name):
         register_cost(name, lambda space: latency)
 
 
+def test_costs_that_are_no_mapping():
+    with pytest.raises(InputError, match="costs is 'latency=a.csv'; give names with files"):
+        get_problem("digits-latency", costs="latency=a.csv")
+
+
 def spoils(X):
     X[:] = 0
     return latency(X)
