@@ -16,6 +16,9 @@ from evonas.spaces import SearchSpace
 # What has a meaning of its own among objectives and in a front.csv.
 TAKEN = ("error", "loss", "accuracy", "params", "macs", "network", "test_error")
 
+# Genomes that a function is asked about when it is made.
+TRIED = 64
+
 Factory = Callable[[SearchSpace], Cost]
 _FACTORIES: dict[str, Factory] = {}
 
@@ -78,7 +81,7 @@ def make_costs(
         space: whose genomes the functions take.
 
     Raises:
-        InputError: a name is registered already, or a table or function cannot be made.
+        InputError: a name is registered already, or a table or function is wrong.
     """
     made: dict[str, Cost] = {}
     for name, cost in (given or {}).items():
@@ -97,8 +100,13 @@ def make_costs(
                 f"the cost '{name}' cannot be made for the space '{space.name}' "
                 f"({type(error).__name__}: {error}); correct its function"
             ) from error
-    return {name: cost if isinstance(cost, AdditiveCost) else Checked(name, cost)
-            for name, cost in made.items()}  # fmt: skip
+    # A function that is wrong is found out now, and not after minutes of training.
+    X = space.canonical(space.sample(TRIED, np.random.default_rng(0)))
+    for name, cost in made.items():
+        if not isinstance(cost, AdditiveCost):
+            made[name] = Checked(name, cost)
+            made[name](X)
+    return made
 
 
 class Checked:

@@ -108,7 +108,7 @@ def spoils(X):
     [
         (lambda X: 1.0, r"gives shape \(\) for \d+ genomes; it must return"),
         (lambda X: X, r"gives shape \(\d+, 6\) for \d+ genomes"),
-        (lambda X: np.where(X[:, 0] > 0, np.nan, 1.0), r"of genome \[1, 0, .* no finite number"),
+        (lambda X: np.where(X[:, 0] > 0, np.nan, 1.0), r"of genome \[[12], .* no finite number"),
         (lambda X: 1 // 0, "fails on genomes .*ZeroDivisionError"),
         (spoils, "fails on genomes .*read-only"),
         ("a.csv", "there is no table of latency a.csv"),
@@ -117,8 +117,7 @@ def spoils(X):
 )
 def test_a_wrong_function_is_one_line(function, message):
     with pytest.raises(InputError, match=message) as error:
-        problem = get_problem("digits-latency", costs={"latency": function})
-        problem.cheap_values(np.indices([2] * 6).reshape(6, -1).T)
+        get_problem("digits-latency", costs={"latency": function})
     assert "\n" not in str(error.value)
 
 
