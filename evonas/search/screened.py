@@ -27,7 +27,7 @@ from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
 from evonas.operators.spread import extreme_genomes
 from evonas.search.gain import choose
 from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
-from evonas.search.surrogate import Belief, one_hot, predict
+from evonas.search.surrogate import Belief, Surrogate, is_stale, one_hot
 from evonas.search.widening import further
 
 Cost = Callable[[np.ndarray], np.ndarray]
@@ -41,7 +41,6 @@ PARENTS = 3
 SAMPLES = 16  # of what a candidate may be worth
 # Costs beside the genes tell a model how networks compare; on a scale that far above a gene's.
 COST_SCALE = 3.0
-REFIT = 1.15  # hyperparameters are fitted anew when there are so many times more points
 
 
 class ScreenedSearch(Algorithm):
@@ -101,7 +100,7 @@ class ScreenedSearch(Algorithm):
         self.cheap = None if cheap is None else dict(cheap)
         self.eliminate_duplicates = eliminate_duplicates
         self.known: Population = Population.empty()
-        self._theta: dict[int, list[float]] = {}
+        self._models: dict[int, Surrogate] = {}  # by objective; -1 models the violation
         self._fitted = 0
         self._replayed: np.ndarray | None = None
 
@@ -109,13 +108,16 @@ class ScreenedSearch(Algorithm):
 
     def search_state(self) -> dict[str, Any]:
         """What the next step depends on beside archive and generator, as JSON can hold it."""
-        return {"fitted": self._fitted, "theta": {str(j): t for j, t in self._theta.items()}}
+        return {
+            "fitted": self._fitted,
+            "theta": {str(j): model.theta for j, model in self._models.items()},
+        }
 
     def replay(self, X: np.ndarray, state: Mapping[str, Any]) -> None:
         """Let the next `ask` give these genomes (n, n_var), and go on from `state` afterwards."""
         self._replayed = as_genomes(X)
         self._fitted = int(state.get("fitted", 0))
-        self._theta = {int(j): list(t) for j, t in state.get("theta", {}).items()}
+        self._models = {int(j): Surrogate(theta) for j, theta in state.get("theta", {}).items()}
 
     def start_from(self, population: Population) -> None:
         """Begin with evaluated networks instead of initial ones."""
@@ -231,12 +233,13 @@ class ScreenedSearch(Algorithm):
         """Positions of the candidates to evaluate."""
         F, feasible = learnt.get("F"), _feasible(learnt)
         features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
-        refit = len(learnt) >= REFIT * self._fitted
+        if is_stale(self._fitted, len(learnt)):
+            self._models, self._fitted = {}, len(learnt)
 
         def believe(j: int, y: np.ndarray) -> Belief:
-            theta = None if refit else self._theta.get(j)
-            belief, self._theta[j] = predict(features, y, others, theta or None)
-            return belief
+            fitted = self._fitted if j in self._models else None
+            model = self._models.setdefault(j, Surrogate())
+            return model.predict(features, y, others, fitted)
 
         dear = [j for j in range(F.shape[1]) if j not in self._exact]
         beliefs = {j: believe(j, F[:, j]) for j in dear}
@@ -245,8 +248,6 @@ class ScreenedSearch(Algorithm):
         if not feasible.all():  # a constraint that only an evaluation tells
             violation = believe(-1, learnt.get("CV")[:, 0])
             weights = (violation.at(_deviations(1)[:, 0]) <= 0).mean(axis=1)
-        if refit:
-            self._fitted = len(learnt)
         if violation is not None and not feasible.any():
             hoped = violation.mean - violation.deviation
             return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()

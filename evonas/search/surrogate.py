@@ -1,6 +1,7 @@
 """A model of one objective over categorical genomes, fitted to what has been evaluated."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from threadpoolctl import threadpool_limits
 
 MOST_POINTS = 1_500  # of a Gaussian process, whose work grows with their third power
 TREES = 100
+# Models are fitted anew when there are so many times more points: hyperparameters, and trees,
+# which know nothing of later points.
+REFIT, REGROWN = 1.15, 1.02
 
 
 def one_hot(X: np.ndarray, n_choices: np.ndarray) -> np.ndarray:
@@ -83,42 +87,69 @@ class Belief:
         return self.scale.back(self.mean[:, None] + self.deviation[:, None] * z)
 
 
-def predict(
-    features: np.ndarray, y: np.ndarray, at: np.ndarray, theta: list[float] | None
-) -> tuple[Belief, list[float]]:
-    """Fit to evaluated genomes and say what others are worth.
+class Surrogate:
+    """A model of one objective that is asked again and again while its points grow.
 
-    Up to 1,500 points a Gaussian process (constant times RBF, and noise) with hyperparameters by
-    marginal likelihood; beyond, the spread of randomised trees (Geurts et al., 2006).
+    Up to 1,500 points a Gaussian process (constant times RBF, and noise): every point counts at
+    once, hyperparameters are fitted by marginal likelihood from time to time. Beyond, the spread
+    of randomised trees (Geurts et al., 2006), grown anew from time to time.
 
     Args:
-        features: of the evaluated genomes, float (n, d).
-        y: their values, finite (n,).
-        at: features of the others, (m, d).
-        theta: hyperparameters of an earlier fit, used as they are; None fits them.
+        theta: hyperparameters of an earlier fit.
 
-    Returns:
-        The belief about the others, and the hyperparameters (empty where there are none).
+    Attributes:
+        theta: hyperparameters of the last fit; empty where there are none.
     """
-    scale, z = NormalScores.of(y)
-    if len(y) > MOST_POINTS:
-        trees = ExtraTreesRegressor(TREES, random_state=0).fit(features, z)
+
+    def __init__(self, theta: Sequence[float] = ()) -> None:
+        """Nothing is learnt yet."""
+        self.theta = list(theta)
+        self._trees: tuple[int, NormalScores, ExtraTreesRegressor] | None = None
+
+    def predict(
+        self, features: np.ndarray, y: np.ndarray, at: np.ndarray, fitted: int | None = None
+    ) -> Belief:
+        """Say what genomes are worth.
+
+        Args:
+            features: of the evaluated genomes, in the order of their evaluation, float (n, d).
+            y: their values, finite (n,).
+            at: features of the others, (m, d).
+            fitted: to how many of the first points the model was fitted before; None fits it to
+                all of them now.
+        """
+        if len(y) > MOST_POINTS:
+            return self._by_trees(features, y, at, fitted or len(y))
+        scale, z = NormalScores.of(y)
+        model = _gaussian_process(self.theta if fitted else [])
+        # Matrices are small: threads cost more than they give, and change the last bits.
+        with threadpool_limits(1, "blas"), warnings.catch_warnings():
+            # A hyperparameter at its bound is an answer like any other.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, z)
+            mean, deviation = model.predict(at, return_std=True)
+        self.theta = model.kernel_.theta.tolist()
+        return Belief(mean, deviation, scale)
+
+    def _by_trees(self, features: np.ndarray, y: np.ndarray, at: np.ndarray, n: int) -> Belief:
+        if self._trees is None or self._trees[0] != n:
+            scale, z = NormalScores.of(y[:n])
+            trees = ExtraTreesRegressor(TREES, random_state=0).fit(features[:n], z)
+            self._trees, self.theta = (n, scale, trees), []
+        _, scale, trees = self._trees
         each = np.stack([tree.predict(at) for tree in trees.estimators_])
-        return Belief(each.mean(axis=0), each.std(axis=0), scale), []
-    model = _gaussian_process(theta)
-    # Matrices are small: threads cost more than they give, and change the last bits.
-    with threadpool_limits(1, "blas"), warnings.catch_warnings():
-        # A hyperparameter at its bound is an answer like any other.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(features, z)
-        mean, deviation = model.predict(at, return_std=True)
-    return Belief(mean, deviation, scale), model.kernel_.theta.tolist()
+        return Belief(each.mean(axis=0), each.std(axis=0), scale)
 
 
-def _gaussian_process(theta: list[float] | None) -> Any:
+def is_stale(fitted: int, n: int) -> bool:
+    """Whether a model that was fitted to so many points should be fitted to n anew."""
+    return n >= (REFIT if n <= MOST_POINTS else REGROWN) * fitted
+
+
+def _gaussian_process(theta: list[float]) -> Any:
     kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(2.0, (0.3, 30.0)) + WhiteKernel(
         1e-3, (1e-6, 0.3)
     )
-    if theta is None:
+    if not theta:
         return GaussianProcessRegressor(kernel)
     return GaussianProcessRegressor(kernel.clone_with_theta(np.array(theta)), optimizer=None)

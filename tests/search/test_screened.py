@@ -11,7 +11,7 @@ from evonas.errors import InputError
 from evonas.problems import TabularProblem, get_problem
 from evonas.search import ScreenedSearch, get_algorithm
 from evonas.search.gain import REFERENCE, free_boxes, gains
-from evonas.search.surrogate import MOST_POINTS, NormalScores, one_hot, predict
+from evonas.search.surrogate import MOST_POINTS, NormalScores, Surrogate, one_hot
 
 
 @pytest.mark.parametrize("decimals", [16, 1])  # and with many ties
@@ -59,12 +59,19 @@ def test_a_model_learns_an_additive_objective(n):
     y = 20 + X @ np.array([5.0, 3, 3, 2, 2, 1, 1, 1])
     features = one_hot(X, np.full(8, 4))
     assert features.shape == (n + 200, 32) and (features.sum(axis=1) == 8).all()
-    belief, theta = predict(features[:n], y[:n], features[n:], None)
+    model = Surrogate()
+    belief = model.predict(features[:n], y[:n], features[n:])
     assert np.corrcoef(belief.at(np.zeros(1))[:, 0], y[n:])[0, 1] > 0.9
     assert (belief.deviation >= 0).all()
-    again, same = predict(features[:n], y[:n], features[n:], theta or None)
-    np.testing.assert_allclose(again.mean, belief.mean) if theta else None
-    assert same == pytest.approx(theta)
+    theta = list(model.theta)
+    # with a little more to learn from, by the same fit, also where that is known by its state only
+    more, others = n + 10, features[n + 10 :]
+    again = model.predict(features[:more], y[:more], others, n)
+    resumed = Surrogate(theta).predict(features[:more], y[:more], others, n)
+    np.testing.assert_array_equal(again.at(np.zeros(1)), resumed.at(np.zeros(1)))
+    assert model.theta == pytest.approx(theta)
+    if n > MOST_POINTS:  # trees learn nothing between fits
+        np.testing.assert_array_equal(again.mean, belief.mean[10:])
 
 
 def test_what_it_is_for(data_dir):
