@@ -1,0 +1,87 @@
+"""The table of our own that benchmarks search, and the benchmark that compares searches."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evonas.problems import TabularProblem
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def load(name):
+    """A benchmark as a module; they are scripts, and of no package."""
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # what a frozen dataclass looks itself up in
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def search_quality():
+    return load("search_quality")
+
+
+def test_the_table_is_what_its_script_trains():
+    digits_table = load("digits_table")
+    drawn = digits_table.networks()
+    table = pd.read_csv(digits_table.PATH)
+    genes = [tuple(row) for row in table[list(digits_table.GENES)].itertuples(index=False)]
+    assert genes == drawn
+    for i in (0, 1500, 3050):
+        error, params, macs = digits_table.measure(drawn[i])
+        row = table.iloc[i]
+        assert (params, macs) == (row["params"], row["training_macs"])
+        assert error == pytest.approx(row["error"], abs=3)  # another processor rounds otherwise
+
+
+def test_the_table_is_a_partial_grid_with_three_objectives(search_quality):
+    problem = search_quality.digits_mlps()
+    assert isinstance(problem, TabularProblem) and problem.n_obj == 3
+    assert 0 < len(problem.genes) < problem.space.size
+    assert problem.cheap == ("params", "training_macs")
+
+
+@pytest.mark.parametrize("search", ["evonas screened", "evonas nsga2", "pymoo NSGA-II"])
+def test_a_search_is_measured(search_quality, search):
+    curves = [search_quality.measure(("digits-mlps", search, seed, 100)) for seed in (1, 2)]
+    for curve in curves:
+        assert curve.hypervolume.shape == (100,)
+        assert (np.diff(curve.hypervolume) >= 0).all() and 0.5 < curve.hypervolume[-1] <= 1
+        assert set(curve.recall) == {100} and curve.overhead > 0
+    row = search_quality.summary(curves)
+    assert row["seeds"] == 2 and row["to_99.9%"] == ">100"
+    assert row["hypervolume_100_worst"] <= row["hypervolume_100"]
+
+
+def test_networks_are_counted_once(search_quality):
+    watch = search_quality.Watch("digits-mlps", 60)
+    search_quality.pymoo_nsga2(watch, 1)
+    asked = np.array(watch.asked)
+    assert len(np.unique(asked, axis=0)) == len(asked) >= 60
+    assert watch.problem.feasible(asked).all()
+    assert len(watch.objectives()) == 60
+    # another search of the same table knows nothing of it
+    assert search_quality.Watch("digits-mlps", 60).problem.evaluated == 0
+
+
+def test_optuna_is_told_what_the_table_does_not_hold(search_quality):
+    pytest.importorskip("optuna")
+    curve = search_quality.measure(("digits-mlps", "Optuna TPE", 1, 40))
+    assert curve.hypervolume[-1] > 0.5
+
+
+def test_the_figure_is_drawn(search_quality, tmp_path):
+    curves = {
+        ("digits-mlps", search): [
+            search_quality.measure(("digits-mlps", search, seed, 40)) for seed in (1, 2)
+        ]
+        for search in ("evonas nsga2", "evonas random")
+    }
+    search_quality.draw(curves, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
