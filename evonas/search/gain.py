@@ -7,7 +7,8 @@ from moocore import hypervolume, is_nondominated
 
 REFERENCE = 1.1  # in objectives scaled to 0..1 over the front
 
-SHORTLIST = 100  # points whose expected gain is computed, where that is dear
+SHORTLIST = 100  # points whose expected gain is computed at once
+LUCK = np.arange(2.0, 8.5, 0.5)  # standard deviations better than expected
 MOST_BOXED = 3  # objectives; for more, hypervolumes are computed point by point
 CHUNK = 1_000_000  # points times boxes at once: 8 MB an array
 
@@ -98,7 +99,10 @@ def choose(
     """Candidates with the largest expected hypervolume gain, one after the other.
 
     After each choice the front is taken to hold its mean (a "believer": Ginsbourger et al., 2010),
-    and candidates of the same cell are left out, so that the choices of one step differ.
+    and candidates of the same cell wait until every cell has one, so that the choices of one step
+    differ. Where no
+    more promise a gain within the deviations given, those follow that would have one by the fewest
+    deviations beyond.
 
     Args:
         at: standard deviations from the mean, (s, n_dear or more) -> points (m, s, n_obj).
@@ -109,30 +113,76 @@ def choose(
         weights: probability that a candidate counts at all, (m,).
 
     Returns:
-        Positions of at most n candidates; fewer where no others promise a gain.
+        Positions of at most n candidates; fewer where no others can gain.
     """
     low, high = front.min(axis=0), front.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     front = (front - low) / span
-    means = (at(np.zeros((1, z.shape[1])))[:, 0] - low) / span
-    samples = (at(z) - low) / span
-    m, s, n_obj = samples.shape
-    left = np.ones(m, dtype=bool)
+
+    def scaled(deviations: np.ndarray) -> np.ndarray:
+        # A front may go on beyond its present ends: what lies there counts as if at the end.
+        return np.minimum((at(deviations) - low) / span, 1.0)
+
+    means = scaled(np.zeros((1, z.shape[1])))[:, 0]
+    left = np.ones(len(means), dtype=bool)
     chosen: list[int] = []
-    while len(chosen) < n and left.any():
-        rows = np.flatnonzero(left)
-        if n_obj > 2 and len(rows) > SHORTLIST:
-            # The best that each may be says which are worth the full sum.
-            hoped = gains(samples[rows].min(axis=1), front)
-            rows = rows[np.argsort(-hoped, kind="stable")[:SHORTLIST]]
-        each = gains(samples[rows].reshape(-1, n_obj), front).reshape(-1, s)
-        expected = each.mean(axis=1) * weights[rows]
-        best = int(expected.argmax())
-        if expected[best] <= 0:
+    luck = [np.full((1, z.shape[1]), -k) for k in LUCK] if z.shape[1] else []
+    for deviations in (z, *luck):
+        if len(chosen) == n or not left.any():
             break
-        i = int(rows[best])
-        chosen.append(i)
-        left &= cells != cells[i]
-        front = np.vstack([front, means[i]])
-        front = front[is_nondominated(front)]
+        samples = scaled(deviations)
+        bound = _first_bound(samples, front) * weights
+        while len(chosen) < n and left.any():
+            i = _best(samples, front, weights, np.where(left, bound, 0.0), bound)
+            if i is None:
+                break
+            chosen.append(i)
+            left &= cells != cells[i]
+            if not left.any():  # each cell has its choice: another round
+                left[:] = True
+                left[chosen] = False
+            front = np.vstack([front, means[i]])
+            front = front[is_nondominated(front)]
     return chosen
+
+
+def _first_bound(samples: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """Expected gains (m,) where they are cheap; else the gain of the best that each may be."""
+    m, s, n_obj = samples.shape
+    if n_obj > 2:
+        return gains(samples.min(axis=1), front)
+    return gains(samples.reshape(-1, n_obj), front).reshape(m, s).mean(axis=1)
+
+
+def _best(
+    samples: np.ndarray,
+    front: np.ndarray,
+    weights: np.ndarray,
+    bound: np.ndarray,
+    known: np.ndarray,
+) -> int | None:
+    """The candidate with the largest expected gain; None where none has any.
+
+    A growing front only lowers gains: what was computed for an earlier one is a bound, and only
+    candidates whose bound is above the best need be looked at again.
+
+    Args:
+        samples: (m, s, n_obj).
+        front: (k, n_obj).
+        weights: (m,).
+        bound: of the gains, (m,); 0 for candidates that are left out.
+        known: where tighter bounds are written to, (m,).
+    """
+    s, n_obj = samples.shape[1:]
+    best, most = None, 0.0
+    order = np.argsort(-bound, kind="stable")[: np.count_nonzero(bound > 0)]
+    for rows in np.split(order, range(SHORTLIST, len(order), SHORTLIST)):
+        if not len(rows) or bound[rows[0]] <= most:
+            break
+        each = gains(samples[rows].reshape(-1, n_obj), front).reshape(-1, s)
+        known[rows] = expected = each.mean(axis=1) * weights[rows]
+        if expected.max() > most:
+            best, most = int(rows[expected.argmax()]), float(expected.max())
+        if n_obj > 2 and best is not None:
+            break  # the bounds are loose there, and the best of the first ones is good enough
+    return best

@@ -1,7 +1,6 @@
 """Search that evaluates only what a model of the dear objectives and the exact costs promise."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,12 @@ from evonas.operators import SeenBefore
 from evonas.operators.choice_mutation import mutate_choices
 from evonas.operators.choice_sampling import sample_choices
 from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
-from evonas.operators.spread import extreme_genomes
+from evonas.search.beforehand import Beforehand, Cost
+from evonas.search.features import Features
 from evonas.search.gain import choose
 from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
-from evonas.search.surrogate import Belief, Surrogate, is_stale, one_hot
+from evonas.search.surrogate import Belief, Surrogate, is_stale
 from evonas.search.widening import further
-
-Cost = Callable[[np.ndarray], np.ndarray]
 
 INITIAL = 5  # networks evaluated before the first model
 CHOSEN = 4  # networks evaluated between two models
@@ -39,8 +37,7 @@ CANDIDATES = 2_000  # networks that a model is asked about
 # around more networks than the best (NAS-Bench-201, 200 evaluations: recall 0.37 instead of 0.27).
 PARENTS = 3
 SAMPLES = 16  # of what a candidate may be worth
-# Costs beside the genes tell a model how networks compare; on a scale that far above a gene's.
-COST_SCALE = 3.0
+FURTHER = 2.5  # genes moved, on average, in the offspring that are no neighbours
 
 
 class ScreenedSearch(Algorithm):
@@ -94,10 +91,10 @@ class ScreenedSearch(Algorithm):
         self.pop_size = population_size("pop_size", pop_size)
         self.n_initial = population_size("n_initial", n_initial)
         self.n_offsprings = population_size("n_offsprings", n_offsprings, least=1)
-        self.n_candidates = population_size("n_candidates", n_candidates, least=1)
+        self.n_candidates = population_size("n_candidates", n_candidates, least=10)
         self.sampling, self.crossover, self.mutation = sampling, crossover, mutation
         self.survival = survival or RankAndCrowdingSurvival()
-        self.cheap = None if cheap is None else dict(cheap)
+        self.cheap = cheap
         self.eliminate_duplicates = eliminate_duplicates
         self.known: Population = Population.empty()
         self._models: dict[int, Surrogate] = {}  # by objective; -1 models the violation
@@ -126,6 +123,10 @@ class ScreenedSearch(Algorithm):
     # -- pymoo's interface ------------------------------------------------------------------
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
+        if problem.n_obj < 2:
+            raise InputError(
+                "ScreenedSearch trades objectives off; give a problem with two or more"
+            )
         parts = variation(
             problem, sampling=self.sampling, crossover=self.crossover, mutation=self.mutation
         )
@@ -136,8 +137,8 @@ class ScreenedSearch(Algorithm):
             parts["sampling"], eliminate_duplicates=self.eliminate_duplicates
         )
         self._low, self._high = integer_bounds(problem)
-        self._exact = self._cheap_of(problem)
-        self._costs = [self._scaled(cost) for cost in self._costs_of(problem)]
+        self._known = Beforehand.of(problem, self.cheap)
+        self._features = Features(self._known, self._low, self._high)
 
     def _initialize_infill(self) -> Population | None:
         if self._replayed is None and len(self.known):
@@ -145,15 +146,25 @@ class ScreenedSearch(Algorithm):
         given = self._given()
         if given is not None:
             return given
-        return self._initialization.do(
+        pop = self._initialization.do(
             self.problem, self.n_initial, random_state=self.random_state, algorithm=self
         )
+        if self._known.feasible is None:
+            return pop
+        pop = pop[np.asarray(self._known.feasible(as_genomes(pop.get("X"))), dtype=bool)]
+        if len(pop) < self.n_initial:
+            more = Population.new(X=self._anywhere())
+            more = self.eliminate_duplicates.do(more, pop)  # type: ignore[union-attr]
+            pop = Population.merge(pop, more[: self.n_initial - len(pop)])
+        return pop
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
         self._advance(infills)
 
     def _advance(self, infills: Any = None, **kwargs: Any) -> None:
         if infills is not None:
+            told = infills[_feasible(infills)]
+            self._known.check(as_genomes(told.get("X")), told.get("F")) if len(told) else None
             self.known = Population.merge(self.known, infills)
         self.pop = self.known
 
@@ -162,18 +173,13 @@ class ScreenedSearch(Algorithm):
         if given is not None:
             return given
         learnt = self._learnt()
-        if len(learnt) < 2:
-            n = self.n_candidates
-            drawn = sample_choices(n, self._low, self._high, random_state=self.random_state)
-            X = self._new(drawn)[: self.n_offsprings]
-        else:
-            X = self._candidates(learnt)
-            if len(X) > self.n_offsprings:
-                X = X[self._screen(X, learnt)]
+        X = self._anywhere() if len(learnt) < 2 else self._candidates(learnt)
+        if len(learnt) >= 2 and len(X) > self.n_offsprings:
+            X = X[self._screen(X, learnt)]
         if not len(X):
             self.termination.terminate()  # as pymoo's genetic algorithms do
             return None
-        return Population.new(X=X)
+        return Population.new(X=X[: self.n_offsprings])
 
     # -- the steps --------------------------------------------------------------------------
 
@@ -182,10 +188,26 @@ class ScreenedSearch(Algorithm):
         return None if X is None else Population.new(X=X)
 
     def _learnt(self) -> Population:
-        """What models learn from: where feasibility is known beforehand, no other has values."""
-        if not hasattr(self.problem, "feasible"):
-            return self.known
-        return self.known[_feasible(self.known)]
+        """What models learn from: evaluated networks that have values.
+
+        Where feasibility is known beforehand, an infeasible one has none.
+        """
+        there = ~np.isnan(self.known.get("F")).any(axis=1) & ~np.isnan(self.known.get("CV")[:, 0])
+        if self._known.feasible is not None:
+            there &= _feasible(self.known)
+        return self.known[there]
+
+    def _anywhere(self) -> np.ndarray:
+        """New feasible genomes of the whole space, each network once."""
+        n, random_state = self.n_candidates, self.random_state
+        drawn = [sample_choices(n, self._low, self._high, random_state=random_state)]
+        if self._known.genomes is not None:
+            drawn.append(self._some_feasible(n))
+        return self._new(np.concatenate(drawn))
+
+    def _some_feasible(self, n: int) -> np.ndarray:
+        genomes = as_genomes(self._known.genomes)
+        return genomes[self.random_state.integers(len(genomes), size=n)]
 
     def _candidates(self, archive: Population) -> np.ndarray:
         """New feasible genomes, each network once: near the best, further off, and anywhere."""
@@ -201,15 +223,14 @@ class ScreenedSearch(Algorithm):
         )
         P = as_genomes(parents.get("X"))
         start = P[random_state.integers(len(P), size=self.n_candidates - half - fifth)]
+        share = min(1.0, FURTHER / max(1, int(np.sum(self._high > self._low))))
         drawn = [
             as_genomes(near.get("X")),
-            mutate_choices(start, self._low, self._high, random_state=random_state,
-                           prob_var=2.5 / max(1, int(np.sum(self._high > self._low)))),
+            mutate_choices(start, self._low, self._high, random_state=random_state, prob_var=share),
             sample_choices(fifth, self._low, self._high, random_state=random_state),
-        ]  # fmt: skip
-        known = getattr(self.problem, "feasible_genomes", None)
-        if known is not None:
-            drawn.append(as_genomes(known)[random_state.integers(len(known), size=fifth)])
+        ]
+        if self._known.genomes is not None:
+            drawn.append(self._some_feasible(fifth))
         X = self._new(np.concatenate(drawn))
         for draw in further(self.problem, random_state):
             if len(X):
@@ -221,10 +242,10 @@ class ScreenedSearch(Algorithm):
         """Feasible genomes that were not evaluated, each network once, in canonical form."""
         assert self.eliminate_duplicates is not None
         canonical = self.eliminate_duplicates.canonical
-        X = np.unique(X if canonical is None else as_genomes(canonical(X)), axis=0)
-        feasible = getattr(self.problem, "feasible", None)
-        if feasible is not None:
-            X = X[np.asarray(feasible(X), dtype=bool)]
+        X = X if canonical is None else as_genomes(canonical(X))
+        X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])]
+        if self._known.feasible is not None:
+            X = X[np.asarray(self._known.feasible(X), dtype=bool)]
         seen = as_genomes(self.known.get("X")) if len(self.known) else X[:0]
         known = set(genome_keys(seen if canonical is None else canonical(seen)))
         return X[[key not in known for key in genome_keys(X)]]
@@ -233,6 +254,7 @@ class ScreenedSearch(Algorithm):
         """Positions of the candidates to evaluate."""
         F, feasible = learnt.get("F"), _feasible(learnt)
         features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
+        exact = self._known.exact
         if is_stale(self._fitted, len(learnt)):
             self._models, self._fitted = {}, len(learnt)
 
@@ -241,21 +263,20 @@ class ScreenedSearch(Algorithm):
             model = self._models.setdefault(j, Surrogate())
             return model.predict(features, y, others, fitted)
 
-        dear = [j for j in range(F.shape[1]) if j not in self._exact]
-        beliefs = {j: believe(j, F[:, j]) for j in dear}
         weights = np.ones(len(X))
-        violation = None
         if not feasible.all():  # a constraint that only an evaluation tells
             violation = believe(-1, learnt.get("CV")[:, 0])
+            if not feasible.any():
+                hoped = violation.mean - violation.deviation
+                return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
             weights = (violation.at(_deviations(1)[:, 0]) <= 0).mean(axis=1)
-        if violation is not None and not feasible.any():
-            hoped = violation.mean - violation.deviation
-            return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
-        exact = {j: np.asarray(cost(X), float) for j, cost in self._exact.items()}
+        dear = [j for j in range(F.shape[1]) if j not in exact]
+        beliefs = {j: believe(j, F[:, j]) for j in dear}
+        costs = {j: np.asarray(cost(X), float) for j, cost in exact.items()}
 
         def at(z: np.ndarray) -> np.ndarray:
             points = np.empty((len(X), len(z), F.shape[1]))
-            for j, values in exact.items():
+            for j, values in costs.items():
                 points[:, :, j] = values[:, None]
             for column, j in enumerate(dear):
                 points[:, :, j] = beliefs[j].at(z[:, column])
@@ -266,65 +287,17 @@ class ScreenedSearch(Algorithm):
         cells = np.arange(len(X))
         if exact:
             first = min(exact)
-            cells = np.searchsorted(np.unique(front[:, first]), exact[first], side="right")
+            cells = np.searchsorted(np.unique(front[:, first]), costs[first], side="right")
         chosen = choose(at, _deviations(len(dear)), cells, front, self.n_offsprings, weights)
         if not chosen and dear:
-            # Nothing promises a gain: look where least is known.
+            # Nothing can gain: look where least is known.
             unknown = np.sum([belief.deviation for belief in beliefs.values()], axis=0)
             chosen = np.argsort(-unknown, kind="stable")[: self.n_offsprings].tolist()
         return chosen or list(range(self.n_offsprings))
 
-    def _features(self, X: np.ndarray) -> np.ndarray:
-        # Equal functions should look equal also where a table holds a training of each.
-        space = getattr(self.problem, "space", None)
-        genes = X if space is None else as_genomes(space.canonical(X))
-        hot = one_hot(genes - self._low, self._high - self._low + 1)
-        return np.column_stack([hot, *(cost(X) for cost in self._costs)])
-
-    def _cheap_of(self, problem: Any) -> dict[int, Cost]:
-        """Objectives known beforehand: index -> X (n, n_var) -> (n,)."""
-        if self.cheap is not None:
-            for j in self.cheap:
-                if not 0 <= j < problem.n_obj:
-                    raise InputError(
-                        f"cheap names objective {j}; this problem has 0 to {problem.n_obj - 1}"
-                    )
-            return dict(self.cheap)
-        names, values = getattr(problem, "cheap", None), getattr(problem, "cheap_values", None)
-        objectives = getattr(problem, "objectives", None)
-        if not names or values is None or objectives is None:
-            return {}
-        return {
-            tuple(objectives).index(name): partial(_column, values, k)
-            for k, name in enumerate(names)
-        }
-
-    def _costs_of(self, problem: Any) -> list[Cost]:
-        """Everything that is known beforehand, objective or not."""
-        costs = getattr(problem, "costs", None)
-        if not costs:
-            return list(self._exact.values())
-        canonical = getattr(problem, "canonical", None)
-        return [partial(_of_network, cost, canonical) for cost in costs.values()]
-
-    def _scaled(self, cost: Cost) -> Cost:
-        """A cost on a scale from 0 to `COST_SCALE`, logarithmic where it is positive."""
-        low, high = np.asarray(cost(extreme_genomes(cost, self._low, self._high)), float)
-        change: Callable[[Any], Any] = np.log if low > 0 else (lambda values: values)
-        span = change(high) - change(low) or 1.0
-        return lambda X: COST_SCALE * (change(np.asarray(cost(X), float)) - change(low)) / span
-
 
 def _feasible(population: Population) -> np.ndarray:
     return np.asarray(population.get("FEAS"), dtype=bool).reshape(-1)
-
-
-def _column(values: Cost, k: int, X: np.ndarray) -> np.ndarray:
-    return np.asarray(values(X), float)[:, k]
-
-
-def _of_network(cost: Cost, canonical: Cost | None, X: np.ndarray) -> np.ndarray:
-    return cost(X if canonical is None else canonical(X))
 
 
 def _deviations(n: int) -> np.ndarray:

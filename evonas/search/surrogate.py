@@ -20,20 +20,6 @@ TREES = 100
 REFIT, REGROWN = 1.15, 1.02
 
 
-def one_hot(X: np.ndarray, n_choices: np.ndarray) -> np.ndarray:
-    """A column for each choice of each gene that has two or more.
-
-    Args:
-        X: int (n, n_var), counted from 0.
-        n_choices: choices of each gene, int (n_var,).
-
-    Returns:
-        float (n, columns) of 0 and 1.
-    """
-    columns = [X[:, [j]] == np.arange(k) for j, k in enumerate(n_choices) if k > 1]
-    return np.concatenate(columns or [np.zeros((len(X), 1))], axis=1).astype(float)
-
-
 @dataclass(frozen=True)
 class NormalScores:
     """Values as normal scores of their ranks, and back.
