@@ -33,8 +33,10 @@ def mutate_choices(
         A new int64 array `(n, n_var)`; equal to `X` only where no gene is free.
 
     Raises:
-        ValueError: a genome lies outside the bounds.
+        ValueError: a genome lies outside the bounds, or `prob_var` is no probability.
     """
+    if prob_var is not None and not 0 < prob_var <= 1:
+        raise ValueError(f"prob_var={prob_var} is no probability above 0")
     X = as_genomes(X)
     if ((X < xl) | (X > xu)).any():
         raise ValueError("a genome to mutate lies outside xl and xu")

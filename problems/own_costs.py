@@ -101,12 +101,14 @@ def make_costs(
                 f"({type(error).__name__}: {error}); correct its function"
             ) from error
     # A function that is wrong is found out now, and not after minutes of training.
-    X = space.canonical(space.sample(TRIED, np.random.default_rng(0)))
-    for name, cost in made.items():
-        if not isinstance(cost, AdditiveCost):
-            made[name] = Checked(name, cost)
-            made[name](X)
-    return made
+    functions = {
+        n: Checked(n, cost) for n, cost in made.items() if not isinstance(cost, AdditiveCost)
+    }
+    if functions:
+        X = space.canonical(space.sample(TRIED, np.random.default_rng(0)))
+        for cost in functions.values():
+            cost(X)
+    return made | functions
 
 
 class Checked:

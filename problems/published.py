@@ -12,7 +12,8 @@ import numpy as np
 
 from evonas.data.locate import HOW_TO_NAME, named_folder
 from evonas.errors import InputError
-from evonas.spaces import SearchSpace, get_space
+from evonas.spaces import Costs, SearchSpace, get_space
+from evonas.spaces.space import add_up
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class PublishedTable:
         num_classes: of the images that it was measured on.
         input_shape: of these images.
         read: reads the file; may raise anything if it is damaged.
+        first_is_nothing: whether the first choice of each gene has no parameters and no
+            multiply-adds, so that a complete table tells what each choice costs.
     """
 
     file: str
@@ -47,6 +50,7 @@ class PublishedTable:
     num_classes: int
     input_shape: tuple[int, int, int]
     read: Callable[[Path], Measured]
+    first_is_nothing: bool = False
 
     def get_space(self) -> SearchSpace:
         """The space that was measured."""
@@ -68,7 +72,10 @@ class PublishedTable:
         if not path.exists():
             raise InputError(f"there is no {path}; it is published by {self.source}, put it there")
         try:
-            return self.read(path)
+            measured = self.read(path)
+            if self.first_is_nothing:
+                self.get_space().take_costs(counted(measured))
+            return measured
         except OSError as error:
             raise InputError(f"cannot read {path} ({error.strerror}); make it readable") from None
         except Exception as error:
@@ -76,6 +83,27 @@ class PublishedTable:
                 f"{path} is damaged or incomplete ({type(error).__name__}); replace it by a fresh "
                 f"copy from {self.source}"
             ) from error
+
+
+def counted(measured: Measured) -> Costs:
+    """What each choice costs, by the networks that differ from one of first choices in one gene.
+
+    Raises:
+        ValueError: params or macs of the table are no sums over the genes.
+    """
+    genes = measured.genes
+    tables, fixed = [], []
+    for column in (measured.columns["params"], measured.columns["macs"]):
+        alone = (genes > 0).sum(axis=1) <= 1
+        nothing = float(column[~genes.any(axis=1)][0])
+        table = np.zeros((genes.shape[1], genes.max() + 1), dtype=np.int64)
+        gene = genes[alone].argmax(axis=1)
+        table[gene, genes[alone].max(axis=1)] = column[alone] - nothing
+        if not np.array_equal(add_up(table, nothing, genes), column):
+            raise ValueError("its counts do not add up")
+        tables.append(table)
+        fixed.append(int(nothing))
+    return Costs(tables[0], tables[1], fixed[0], fixed[1])
 
 
 def _macro(path: Path) -> Measured:
@@ -110,7 +138,10 @@ def _nb201(data: str, num_classes: int) -> Callable[[Path], Measured]:
     return read
 
 
-_NB201_SOURCE = "NATS-Bench (github.com/D-X-Y/NATS-Bench), as the arrays that the README names"
+_NB201_SOURCE = (
+    "NATS-Bench (github.com/D-X-Y/NATS-Bench), as one npz of arrays (15625, ...): ops, and "
+    "test_acc_, params_ and flops_ of each data set"
+)
 
 
 def _nb201_table(data: str, num_classes: int, side: int) -> PublishedTable:
@@ -121,6 +152,7 @@ def _nb201_table(data: str, num_classes: int, side: int) -> PublishedTable:
         num_classes=num_classes,
         input_shape=(3, side, side),
         read=_nb201(data, num_classes),
+        first_is_nothing=True,
     )
 
 

@@ -1,6 +1,7 @@
 """How good a found front is where the truth is known."""
 
 import numpy as np
+from moocore import is_nondominated
 
 
 def mean_excess_error(
@@ -17,12 +18,14 @@ def mean_excess_error(
         true_front: (error, params) of the truly optimal networks, (k, 2).
         worst_error: error taken where no member is small enough: 100 minus the table's worst
             accuracy.
-        members: a larger front is thinned to this many, evenly by rank of params with both ends.
+        members: a larger front, without those that another one beats, is thinned to this many,
+            evenly by rank of params with both ends.
 
     Returns:
         Mean over the true front, in points of error; 0 for the true front itself.
     """
     found = np.asarray(found, float).reshape(-1, 2)
+    found = found[is_nondominated(found)] if len(found) else found
     found = found[np.lexsort((found[:, 0], found[:, 1]))]
     if len(found) > members:
         found = found[np.round(np.linspace(0, len(found) - 1, members)).astype(int)]

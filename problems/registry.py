@@ -101,8 +101,8 @@ def published_problem(
             f"'{name}' is a table of the space '{measured.name}', not of '{other}'; leave the "
             "space out, or give a restriction of it"
         )
-    own = make_costs(costs, chosen)
     loaded = table.load(data_dir)
+    own = make_costs(costs, chosen)
     genes, columns = loaded.genes, dict(loaded.columns)
     if own:
         inside = chosen.allowed[np.arange(chosen.n_var), genes].all(axis=1)

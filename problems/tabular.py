@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from moocore import is_nondominated
 
 from evonas.errors import InputError, unknown
-from evonas.problems.architecture import ArchitectureProblem
+from evonas.problems.architecture import INFEASIBLE, ArchitectureProblem
 from evonas.problems.cells import numbers, read_cells
 from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Objectives that cost a training; all others are known beforehand unless a table says otherwise.
 DEAR = ("error", "loss", "accuracy")
+
+MOST_CHOICES = 100_000  # of a gene
 
 
 class TabularProblem(ArchitectureProblem):
@@ -68,10 +71,17 @@ class TabularProblem(ArchitectureProblem):
         name: str | None = None,
     ) -> None:
         """Check the table and look its front up."""
+        for kind, names in (("objectives", objectives), ("cheap", cheap or ())):
+            if isinstance(names, str):
+                raise InputError(f"{kind} is the text '{names}'; give a list of names")
+        if space is not None and not isinstance(space, SearchSpace):
+            raise InputError(f"space is {space!r}; give a SearchSpace, such as get_space('macro')")
+        if not isinstance(costs or {}, Mapping):
+            raise InputError(f"costs is {costs!r}; give a mapping of names to columns")
         objectives = tuple(objectives)
         costs = dict(costs or {})
         table = _columns(values, objectives, costs)
-        X = np.asarray(genes)
+        X = _integers(genes)
         if X.ndim != 2 or len(X) != len(table):
             raise InputError(
                 f"genes of shape {X.shape} and {len(table)} rows of values do not fit; give an "
@@ -98,6 +108,12 @@ class TabularProblem(ArchitectureProblem):
             if cost not in objectives:
                 raise unknown("cheap objective", cost, objectives)
         self.dear = tuple(o for o in objectives if o not in known_first)
+        if not self.dear and cheap is None:
+            warnings.warn(
+                f"the objectives {', '.join(objectives)} all count as known without evaluation, "
+                f"since none is named {' or '.join(DEAR)}; say which of them are with cheap=",
+                stacklevel=2,
+            )
         self.partial = len(X) < space.size
         merged = _agrees(space, X, table)
         super().__init__(
@@ -211,8 +227,8 @@ class TabularProblem(ArchitectureProblem):
             raise InputError(
                 f"cannot read {path} as a table ({reason}); give an npz file"
             ) from None
-        if any(np.shape(column) != (len(X),) for column in columns):
-            raise InputError(f"{path}: an objective is not one number a row; give arrays (n,)")
+        if np.ndim(X) != 2 or any(np.shape(column) != (len(X),) for column in columns):
+            raise InputError(f"{path}: genes (n, n_var) and objectives (n,) are wanted, of one n")
         values = np.column_stack(columns)
         return cls(
             X, values, objectives, space, cheap, constraints=constraints, name=name or path.stem
@@ -296,7 +312,9 @@ class TabularProblem(ArchitectureProblem):
         return self._rows(C) >= 0
 
     def _worst(self, name: str) -> float:
-        return float(self._table[name].max())
+        # Worse than everything there is, and outside what counts as hypervolume.
+        column = self._table[name]
+        return max(INFEASIBLE, float(2 * column.max() - column.min()))
 
     def _find_feasible(self) -> np.ndarray:
         feasible = self.feasible(self.genes)
@@ -375,12 +393,27 @@ def _columns(
     return np.column_stack([table, *more.values()])
 
 
+def _integers(genes: npt.ArrayLike) -> np.ndarray:
+    """Genes as an integer array of any shape."""
+    try:
+        X = np.asarray(genes)
+        whole = X.dtype.kind in "iu" or np.array_equal(X, np.round(X.astype(float)))
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError("the genes of a table are whole numbers from 0, (n, n_var); recode them")
+    return X.astype(np.int64)
+
+
 def _space_of(X: np.ndarray) -> CategoricalSpace:
     """Genes with as many choices as occur."""
-    if X.dtype.kind not in "iu" and not np.array_equal(X, np.round(X.astype(float))):
-        raise InputError("the genes of a table are whole numbers from 0; recode them")
     if X.shape[1] == 0 or X.min() < 0:
         raise InputError("the genes of a table count from 0; recode them")
+    if X.max() >= MOST_CHOICES:
+        raise InputError(
+            f"a gene of the table has the choice {X.max()}; count its choices from 0 (at most "
+            f"{MOST_CHOICES})"
+        )
     return CategoricalSpace([int(top) + 1 for top in X.max(axis=0)])
 
 

@@ -149,7 +149,7 @@ class DistinctEvaluator(Evaluator):
 def _dear(problem: Any, new: Population) -> int:
     """How many individuals took an evaluation: all but those that a free check rules out."""
     feasible = getattr(problem, "feasible", None)
-    if feasible is None or not len(new):
+    if not callable(feasible) or not len(new):
         return len(new)
     return int(np.sum(feasible(as_genomes(new.get("X")))))
 

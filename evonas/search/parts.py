@@ -22,7 +22,7 @@ from evonas.operators import (
     StratifiedSampling,
     UniformCrossover,
 )
-from evonas.operators.genomes import as_genomes
+from evonas.operators.genomes import as_genomes, integer_bounds
 from evonas.search.evaluator import DistinctEvaluator
 from evonas.search.widening import widened
 
@@ -42,9 +42,23 @@ CROSSOVER = 0.05
 MOVES = 0.05
 
 
+class Elite(MultiObjectiveArchive):
+    """All non-dominated individuals so far, however many. A pickle of pymoo's own is broken."""
+
+    def __new__(cls, individuals: Any = (), **settings: Any) -> "Elite":
+        """Without a largest size: pymoo's would cut at random, with a generator of its own."""
+        unlimited = {"max_size": None, "truncate_size": None, "duplicate_elimination": None}
+        return super().__new__(cls, individuals=individuals, **{**settings, **unlimited})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew of its members."""
+        return type(self), (list(self),)
+
+
 def few_moves(problem: Any) -> Mutation:
     """Choice mutation of neighbours: mostly one gene, so that anything can still be reached."""
-    free = int(np.sum(np.asarray(problem.xu) > np.asarray(problem.xl)))
+    low, high = integer_bounds(problem)
+    free = int(np.sum(high > low))
     return ChoiceMutation(prob_var=MOVES / max(1, free))
 
 
@@ -129,7 +143,7 @@ def variation(
     Args:
         problem: the pymoo problem, read and not kept.
         sampling: an operator, genomes, a Population, or None.
-        crossover: an operator; None is uniform crossover of a quarter of the matings.
+        crossover: an operator; None is uniform crossover of a twentieth of the matings.
         mutation: an operator or its name; None is `"uniform"`.
 
     Raises:
@@ -177,10 +191,7 @@ def genetic(
         pop_size=size,
         n_offsprings=population_size("n_offsprings", n_offsprings, default=size, least=1),
         eliminate_duplicates=SeenBefore(canonical_of(problem)),
-        # pymoo's cuts at random, with a generator of its own, if it has a largest size
-        archive=MultiObjectiveArchive(
-            max_size=None, truncate_size=None, duplicate_elimination=None
-        ),
+        archive=Elite(),
         **variation(problem, sampling=sampling, crossover=crossover, mutation=mutation),
         **{name: value for name, value in others.items() if value is not None},
     )

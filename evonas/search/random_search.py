@@ -79,7 +79,8 @@ class DistinctRandomSearch(RandomSearch):
     def _draws(self) -> Iterator[Callable[[int], Population]]:
         """Ways to draw so many genomes; the next one is for what the last one did not find."""
         problem, random_state = self.problem, self.random_state
-        feasible = getattr(problem, "feasible", None) if problem.has_constraints() else None
+        feasible = getattr(problem, "feasible", None)
+        feasible = feasible if problem.has_constraints() and callable(feasible) else None
 
         def drawn(n: int) -> Population:
             sampled = self.sampling.do(problem, n, random_state=random_state)

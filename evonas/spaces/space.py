@@ -169,6 +169,16 @@ class SearchSpace(ABC):
         """The counts, made on first use."""
         return self.count()
 
+    def take_costs(self, costs: Costs) -> None:
+        """Use counts that are known from elsewhere, such as a published table, for all time.
+
+        Counting loads torch and thop; a space that was counted already keeps its own.
+
+        Args:
+            costs: the same numbers that ``count`` would give.
+        """
+        self.__dict__.setdefault("costs", costs)
+
     def params(self, X: npt.ArrayLike) -> IntArray:
         """Learnable parameters of each genome as written, int64 ``(n,)``."""
         return add_up(self.costs.params, self.costs.fixed_params, self.check(X))

@@ -5,7 +5,7 @@ import pytest
 
 from evonas.errors import InputError
 from evonas.problems import TabularProblem, get_problem
-from evonas.problems.published import TABLES
+from evonas.problems.published import TABLES, Measured, counted
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,23 @@ def test_published_counts_are_the_spaces_own(data_dir, table):
     X = problem.genes[::97]
     assert np.array_equal(problem.cheap_values(X)[:, 0], problem.space.params(X))
     assert np.array_equal(problem.cheap_values(X)[:, 1], problem.space.macs(X))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_counts_taken_from_a_table_are_those_of_thop(data_dir, table):
+    space = get_problem(f"{table}-params", data_dir=data_dir).space
+    taken, counted = space.costs, space.count()
+    for name in ("params", "macs", "fixed_params", "fixed_macs"):
+        assert np.array_equal(getattr(taken, name), getattr(counted, name))
+
+
+def test_counts_that_do_not_add_up_are_no_counts():
+    genes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    columns = {"params": np.array([5.0, 7, 8, 10]), "macs": np.array([1.0, 2, 3, 4])}
+    costs = counted(Measured(genes, columns))
+    assert costs.params.tolist() == [[0, 3], [0, 2]] and costs.fixed_params == 5
+    with pytest.raises(ValueError, match="do not add up"):
+        counted(Measured(genes, columns | {"macs": np.array([1.0, 2, 3, 5])}))
 
 
 def test_the_front_ranked_by_macs_has_the_known_excess(data_dir):

@@ -31,6 +31,11 @@ def test_a_large_front_is_thinned_with_both_ends():
     assert mean_excess_error(found, TRUTH, worst_error=50, members=2) == pytest.approx(4 / 3)
 
 
+def test_what_is_beaten_makes_no_difference():
+    beaten = np.column_stack([np.full(200, 60.0), np.linspace(100, 900, 200)])
+    assert mean_excess_error(np.vstack([beaten, TRUTH]), TRUTH, worst_error=50) == 0
+
+
 def test_ranking_macro_by_macs_alone(data_dir):
     """0.38 points, without any training: the number that every search is compared with."""
     table = json.loads((data_dir / "nas-bench-macro_cifar10.json").read_text())

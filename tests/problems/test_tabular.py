@@ -1,6 +1,7 @@
 """Tables as problems, on tables small enough to check by hand and on the published ones."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -189,6 +190,10 @@ def test_a_bad_table_is_one_line(arguments, message):
         ("a,error\n1,2\n", "unknown column 'params'"),
         ("error,params\n1,2\n", "no column beside the objectives"),
         ("", "cannot read"),
+        (",a,error,params\n0,1,2,3\n", "column 1 of .* has no name"),
+        ("a,a,error,params\n0,1,2,3\n", "two columns 'a'"),
+        ("a,error,params\n0,1,2,\n", "line 2 of .* has 4 cells, and the header 3"),
+        ("a,error,params\n0,1,2\n\n1,2\n", "line 4 of .* has 2 cells"),
     ],
 )
 def test_a_bad_csv_is_one_line(tmp_path, text, message):
@@ -213,3 +218,35 @@ def test_a_bad_npz_is_one_line(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="cannot read"):
         TabularProblem.from_npz(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"genes": [["a", "b"]] * 24}, "whole numbers"),
+        ({"genes": [[1, 2], [1]]}, "whole numbers"),
+        ({"genes": GRID + 2**40}, "at most 100000"),
+        ({"space": "macro"}, "give a SearchSpace"),
+        ({"costs": [1]}, "give a mapping"),
+        ({"objectives": "ab"}, "give a list of names"),
+        ({"cheap": "params"}, "give a list of names"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_one_line(settings, message):
+    arguments = {"genes": GRID, "values": GRID[:, :2] + 1.0} | settings
+    with pytest.raises(InputError, match=message) as error:
+        TabularProblem(**arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_says_so_where_nothing_would_cost_an_evaluation():
+    with pytest.warns(UserWarning, match="test_error, params all count as known"):
+        TabularProblem(GRID, GRID[:, :2] + 1.0, ("test_error", "params"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TabularProblem(GRID, GRID[:, :2] + 1.0, ("a", "b"), cheap=["a", "b"])
+
+
+def test_what_is_infeasible_adds_no_hypervolume():
+    problem = TabularProblem(GRID[:-1], GRID[:-1, :2] + 1.0, ("loss", "params"))
+    assert problem.partial and problem.hypervolume(problem.evaluate(GRID[-1:])[0]) == 0

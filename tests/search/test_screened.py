@@ -1,6 +1,7 @@
 """`ScreenedSearch`: its parts against enumeration, and what it is for."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from moocore import hypervolume, is_nondominated
 from pymoo.optimize import minimize
 
 from evonas.errors import InputError
+from evonas.operators import ChoiceSampling
 from evonas.problems import TabularProblem, get_problem
 from evonas.search import ScreenedSearch, get_algorithm
 from evonas.search.features import one_hot
@@ -120,6 +122,96 @@ def test_a_problem_that_says_nothing_may_be_told_what_is_cheap(make_problem):
     assert len(set(problem.asked)) == len(problem.asked) >= 60 and result.F is not None
     with pytest.raises(InputError, match="cheap names objective 2; this problem has 0 to 1"):
         minimize(problem, ScreenedSearch(cheap={2: cost}), ("n_eval", 20), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("cheap", "message"),
+    [
+        ([1], "give {index of an objective: its function}"),
+        ({"cost": len}, "names objective 'cost'; this problem has 0 to 1"),
+        ({1: 3}, "'objective 1' is 3"),
+        ({1: lambda X: X[:, :1]}, "gives shape"),
+        ({1: lambda X: np.full(len(X), np.nan)}, "no finite number"),
+        ({1: lambda X: -X.sum(axis=1)}, "said to know it; correct one"),
+    ],
+)
+def test_what_cannot_be_cheap_is_one_line(make_problem, cheap, message):
+    problem = make_problem["choices"]()
+    with pytest.raises(InputError, match=message) as error:
+        minimize(problem, ScreenedSearch(cheap=cheap), ("n_eval", 20), seed=1)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("n_choices", [[5], [5, 1, 1], [4, 4], [3, 3, 3]])
+def test_few_genes_down_to_the_last_network(make_problem, n_choices):
+    problem = make_problem["choices"](n_choices=n_choices)
+    minimize(problem, ScreenedSearch(), ("n_eval", 100), seed=1)
+    assert len(set(problem.asked)) == len(problem.asked) == np.prod(n_choices)
+
+
+@pytest.mark.parametrize(
+    "meaning", [{"costs": np.ones(3)}, {"costs": [1]}, {"space": "x"}, {"feasible": np.ones(3)},
+                {"cheap": "x"}, {"objectives": 2}, {"feasible_genomes": 7}]
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["screened", "nsga2", "random"])
+def test_attributes_may_mean_something_else(make_problem, name, meaning):
+    problem = make_problem["choices"](budget=2.9e5)
+    vars(problem).update(meaning)
+    minimize(problem, get_algorithm(name, problem), ("n_eval", 40), seed=1)
+    assert len(set(problem.asked)) == len(problem.asked) >= 40
+
+
+def test_a_network_without_a_value_is_passed_over(make_problem):
+    problem = make_problem["choices"]()
+    whole = problem.values
+
+    def some(X):
+        return np.where(np.asarray(X)[:, :1] == 2, np.nan, whole(X))
+
+    problem.values = some
+    minimize(problem, ScreenedSearch(), ("n_eval", 60), seed=1)
+    assert len(set(problem.asked)) >= 60
+
+
+def test_refuses_what_it_is_not_for(make_problem):
+    with pytest.raises(InputError, match="two or more"):
+        minimize(make_problem["choices"](n_obj=1), ScreenedSearch(), ("n_eval", 20), seed=1)
+    many = make_problem["choices"](n_choices=[6000, 6000])
+    with pytest.raises(InputError, match="at most 10000"):
+        minimize(many, ScreenedSearch(), ("n_eval", 20), seed=1)
+    with pytest.raises(InputError, match="n_candidates=1 "):
+        ScreenedSearch(n_candidates=1)
+
+
+def test_as_many_are_evaluated_at_once_as_were_asked_for(make_problem):
+    problem = make_problem["cheap"]()
+    algorithm = ScreenedSearch(n_offsprings=24)
+    algorithm.setup(problem, termination=("n_eval", 120), seed=1)
+    sizes = []
+    while algorithm.has_next():
+        algorithm.next()
+        sizes.append(len(algorithm.off))
+    assert sizes == [5, 24, 24, 24, 24, 24]
+
+
+def test_the_first_networks_are_feasible_where_that_is_known(make_problem):
+    problem = make_problem["cheap"](budget=3.2e5)  # a ninth of all genomes
+    minimize(problem, ScreenedSearch(sampling=ChoiceSampling()), ("n_eval", 20), seed=1)
+    assert problem.feasible(np.array(problem.asked)).all()
+
+
+@pytest.mark.parametrize("name", ["screened", "nsga2"])
+def test_survives_a_pickle(make_problem, name):
+    problem = make_problem["cheap"]()
+    algorithm = get_algorithm(name, problem)
+    algorithm.setup(problem, termination=("n_eval", 100), seed=1)
+    for _ in range(3):
+        algorithm.next()
+    copied = pickle.loads(pickle.dumps(algorithm))
+    copied.problem, copied.evaluator.canonical = problem, algorithm.evaluator.canonical
+    for one in (algorithm, copied):
+        one.next()
+    assert np.array_equal(algorithm.off.get("X"), copied.off.get("X"))
 
 
 def test_no_space_is_too_large(make_problem):
