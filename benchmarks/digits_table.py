@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 GENES: dict[str, tuple[object, ...]] = {
     "width1": (4, 8, 16, 32, 64),
@@ -62,7 +63,8 @@ def measure(network: tuple) -> tuple[float, int, float]:
         model = MLPClassifier(hidden, activation=activation, learning_rate_init=lr,
                               max_iter=epochs, batch_size=64, random_state=seed, tol=0,
                               n_iter_no_change=epochs + 1)  # fmt: skip
-        with warnings.catch_warnings():
+        # one thread: sums over several differ in their last bits
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fixed number of epochs is meant
             errors.append(100 * (1 - model.fit(X, y).score(X_test, y_test)))
     macs = sum(a * b for a, b in layers)
