@@ -30,7 +30,7 @@ from evonas.search.parts import POP_SIZE, canonical_of, population_size, variati
 from evonas.search.surrogate import Belief, Surrogate, is_stale
 from evonas.search.widening import further
 
-INITIAL = 5  # networks evaluated before the first model
+INITIAL = 8  # networks evaluated before the first model
 CHOSEN = 4  # networks evaluated between two models
 CANDIDATES = 2_000  # networks that a model is asked about
 # Parents for each member of a population: a model screens the offspring, so that it pays to look

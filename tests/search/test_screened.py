@@ -191,7 +191,7 @@ def test_as_many_are_evaluated_at_once_as_were_asked_for(make_problem):
     while algorithm.has_next():
         algorithm.next()
         sizes.append(len(algorithm.off))
-    assert sizes == [5, 24, 24, 24, 24, 24]
+    assert sizes == [8, 24, 24, 24, 24, 24]
 
 
 def test_the_first_networks_are_feasible_where_that_is_known(make_problem):
