@@ -17,6 +17,7 @@ from evonas.problems.architecture import INFEASIBLE, ArchitectureProblem
 from evonas.problems.cells import numbers, read_cells
 from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
+from evonas.problems.rows import Column, Rows
 from evonas.spaces import CategoricalSpace, SearchSpace
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class TabularProblem(ArchitectureProblem):
         if not inside.any():
             raise InputError("no row of the table lies in the restricted space; restrict it less")
         X, table = _distinct(space.lower(X[inside]), table[inside], space)
-        self._rows = _Rows(X, space)
+        self._rows = Rows(X, space)
         self._table = dict(zip((*objectives, *costs), table.T, strict=True))
         self.genes, self.values = X, table[:, : len(objectives)]
         known_first = tuple(o for o in objectives if o not in DEAR) if cheap is None else cheap
@@ -330,47 +331,7 @@ class TabularProblem(ArchitectureProblem):
     def _cost(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
         column = self._table[name]
         # A genome without a row is infeasible, and its cost a finite number all the same.
-        return _Column(self._rows, np.append(column, column.max()))
-
-
-class _Rows:
-    """Where genomes stand in the table."""
-
-    def __init__(self, X: np.ndarray, space: SearchSpace) -> None:
-        self._check = space.check
-        self._shape = tuple(space.n_choices.tolist())
-        self._small = space.size < 2**62
-        if self._small:
-            codes = self._codes(X)
-            self._order = np.argsort(codes)
-            self._sorted = codes[self._order]
-        else:
-            self._at = {row.tobytes(): i for i, row in enumerate(X)}
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Row of each genome, int (n,); -1 where there is none."""
-        X = self._check(X)
-        if not self._small:
-            return np.array([self._at.get(row.tobytes(), -1) for row in X], dtype=np.int64)
-        codes = self._codes(X)
-        at = np.minimum(np.searchsorted(self._sorted, codes), len(self._sorted) - 1)
-        return np.where(self._sorted[at] == codes, self._order[at], -1)
-
-    def _codes(self, X: np.ndarray) -> np.ndarray:
-        code = np.zeros(len(X), dtype=np.int64)
-        for gene, choices in enumerate(self._shape):
-            code = code * choices + X[:, gene]
-        return code
-
-
-class _Column:
-    """A column as a function of genomes; its last number is for those without a row."""
-
-    def __init__(self, rows: _Rows, column: np.ndarray) -> None:
-        self._rows, self._values = rows, column
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        return self._values[self._rows(X)]
+        return Column(self._rows, np.append(column, column.max()))
 
 
 def _columns(
