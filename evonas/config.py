@@ -85,12 +85,12 @@ class RunConfig:
     """Folder that holds the data set; else EVONAS_DATA names it, else it is downloaded."""
     space: str | None = None
     """Search space; the problem has a default."""
-    algorithm: str = "nsga2"
-    """Search algorithm: nsga2, nsga3, sms-emoa, moead, age-moea, screened or random."""
+    algorithm: str = "screened"
+    """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea or random."""
     evaluations: int | None = None
     """Networks to evaluate."""
     pop_size: int = 20
-    """Population of the algorithm."""
+    """Population of the algorithm; of "screened" a third of the parents."""
     constraint: tuple[str, ...] = ()
     """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
     cost: tuple[str, ...] = ()

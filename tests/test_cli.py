@@ -244,7 +244,7 @@ def test_a_missing_data_folder_is_never_created(capsys, tmp_path):
         (["--seed", "2"], "was run with seed = 1, not 2"),
         (["--training.lr", "0.01"], "training.lr"),
         (["--evaluations", "20"], "can only be raised"),
-        (["--algorithm", "random"], "algorithm = nsga2, not random"),
+        (["--algorithm", "random"], "algorithm = screened, not random"),
         (["--dry-run"], "leave --dry-run/--config out"),
         (["--restart-search"], "has spent its budget; add --evaluations"),
     ],

@@ -20,7 +20,7 @@ from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
-from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for
+from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for, evaluations_of
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
@@ -99,7 +99,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
     # Refuses what the algorithm or the start cannot do before minutes of training, not after.
-    get_algorithm(filled.algorithm, problem, pop_size=filled.pop_size)
+    algorithm = get_algorithm(filled.algorithm, problem, pop_size=filled.pop_size)
     if filled.start:
         for network in read_networks(filled.start):
             problem.space.encode(network)
@@ -115,7 +115,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if not undecided and not measure:
         return Plan(filled, workspace)
     use_threads(filled)
-    timing = _measure(workspace)
+    # Networks that are scored together share layers.
+    timing = _measure(workspace, getattr(algorithm, "n_offsprings", filled.pop_size))
     if not undecided:
         return Plan(filled, workspace, timing)
     numbers = divide(
@@ -201,7 +202,7 @@ def fill(config: RunConfig) -> RunConfig:
         threads=config.threads or _cores(),
         space=config.space or defaults.space,
         width=config.width or defaults.width,
-        evaluations=config.evaluations or defaults.evaluations,
+        evaluations=config.evaluations or evaluations_of(config.algorithm, defaults.evaluations),
         train_images=config.train_images or defaults.train_images,
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
@@ -229,7 +230,7 @@ def _fill_table(config: RunConfig, name: str) -> RunConfig:
         device="cpu",
         threads=config.threads or _cores(),
         space=config.space or TABLES[name].space,
-        evaluations=config.evaluations or TABLE_EVALUATIONS,
+        evaluations=config.evaluations or evaluations_of(config.algorithm, TABLE_EVALUATIONS),
     )
 
 
@@ -301,7 +302,7 @@ def _too_small(config: RunConfig, left: float, needed: float) -> InputError:
     )
 
 
-def _measure(workspace: Workspace) -> Timing:
+def _measure(workspace: Workspace, networks: int) -> Timing:
     from evonas.supernet.calibration import time_evaluation, time_step
 
     supernet = workspace.supernet_problem().supernet
@@ -309,7 +310,7 @@ def _measure(workspace: Workspace) -> Timing:
     if supernet is None:
         supernet = workspace.new_supernet()
         step = time_step(supernet, workspace.config.training)
-    return Timing(step, time_evaluation(supernet, networks=workspace.config.pop_size))
+    return Timing(step, time_evaluation(supernet, networks=networks))
 
 
 def use_threads(config: RunConfig) -> None:
