@@ -41,7 +41,7 @@ DOCS = HERE.parent / "docs"
 
 TARGETS = (0.95, 0.99, 0.999)
 AFTER = (100, 200, 400)
-REPEATS = 30  # proposals for each evaluation, after which a search that repeats itself is ended
+REPEATS = 5  # proposals for each evaluation, after which a search that repeats itself is ended
 
 
 # -- tables -----------------------------------------------------------------------------------
