@@ -209,10 +209,7 @@ def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
     from evonas.stages.plan import fill
 
-    for repeated in ("--constraint", "--cost", "--plugin"):
-        options = _merged(options, repeated)
-    for path in _values(options, "--plugin"):
-        _run_plugin(path)
+    options = _run_plugins(_merged(_merged(options, "--constraint"), "--cost"))
     base = RunConfig()
     resume, config = _value(options, "--resume"), _value(options, "--config")
     for name, value in (("--resume", resume), ("--config", config)):
@@ -277,6 +274,14 @@ def _values(options: Sequence[str], name: str) -> list[str]:
         return []
     rest = options[list(options).index(name) + 1 :]
     return list(itertools.takewhile(lambda option: not option.startswith("--"), rest))
+
+
+def _run_plugins(options: Sequence[str]) -> list[str]:
+    """Run every --plugin; the options, with all of its files behind one."""
+    merged = _merged(options, "--plugin")
+    for path in _values(merged, "--plugin"):
+        _run_plugin(path)
+    return merged
 
 
 def _run_plugin(path: str) -> None:
@@ -397,9 +402,7 @@ def _measure_latency(options: Sequence[str], started: float) -> int:
     from evonas.problems.registry import data_of
     from evonas.runs import open_progress
 
-    options = _merged(options, "--plugin")
-    for path in _values(options, "--plugin"):
-        _run_plugin(path)
+    options = _run_plugins(options)
     command = _parse(LatencyCommand, options, "measure-latency")
     output = check_output(command.settings.output)
     latency = measure_latency(command.settings, progress=open_progress(quiet=command.quiet))

@@ -127,18 +127,14 @@ class RunConfig:
         _at_least(self, "evaluations", 1)
         _at_least(self, "pop_size", 2)
         _at_least(self, "seed", 0)
-        _at_least(self, "threads", 1)
         _at_least(self, "width", 0.0, strict=True)
         _at_least(self, "train_images", 2)
         _at_least(self, "validation_images", 2)
         _at_least(self, "image_size", 4)
-        if self.threads is not None and self.threads > MOST_THREADS:
-            raise InputError(f"threads is {self.threads}; give at most {MOST_THREADS}")
+        _check_threads(self)
         if self.seed >= 2**63:
             raise InputError(f"seed is {self.seed}; give a number below 2**63")
-        for name in ("data_dir", "space", "supernet", "start", "runs"):
-            if getattr(self, name) == "":
-                raise InputError(f"{name} is empty; give it a value or leave it out")
+        _refuse_empty(self, "data_dir", "space", "supernet", "start", "runs")
         for constraint in self.constraint:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
@@ -183,16 +179,13 @@ class LatencyConfig:
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
         _settle_types(self)
-        for name in ("num_classes", "batch_size", "threads"):
+        for name in ("num_classes", "batch_size"):
             _at_least(self, name, 1)
         _at_least(self, "networks", 3)
         _at_least(self, "rounds", 2)
         _at_least(self, "seed", 0)
-        if self.threads > MOST_THREADS:
-            raise InputError(f"threads is {self.threads}; give at most {MOST_THREADS}")
-        for name in ("space", "problem", "data_dir", "output"):
-            if getattr(self, name) == "":
-                raise InputError(f"{name} is empty; give it a value or leave it out")
+        _check_threads(self)
+        _refuse_empty(self, "space", "problem", "data_dir", "output")
 
 
 def _settle_types(config: Any, prefix: str = "") -> None:
@@ -224,6 +217,18 @@ def _at_least(
     if value is not None and not (least < value < math.inf or (not strict and value == least)):
         bound = f"above {least:g}" if strict else f"of at least {least:g}"
         raise InputError(f"{prefix}{name} is {value}; give a number {bound}")
+
+
+def _check_threads(config: Any) -> None:
+    _at_least(config, "threads", 1)
+    if config.threads is not None and config.threads > MOST_THREADS:
+        raise InputError(f"threads is {config.threads}; give at most {MOST_THREADS}")
+
+
+def _refuse_empty(config: Any, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) == "":
+            raise InputError(f"{name} is empty; give it a value or leave it out")
 
 
 def seconds(budget: str | float) -> float:

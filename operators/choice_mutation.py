@@ -35,8 +35,7 @@ def mutate_choices(
     Raises:
         ValueError: a genome lies outside the bounds, or `prob_var` is no probability.
     """
-    if prob_var is not None and not 0 < prob_var <= 1:
-        raise ValueError(f"prob_var={prob_var} is no probability above 0")
+    _check(prob_var)
     X = as_genomes(X)
     if ((X < xl) | (X > xu)).any():
         raise ValueError("a genome to mutate lies outside xl and xu")
@@ -58,6 +57,11 @@ def mutate_choices(
     return mutated
 
 
+def _check(prob_var: float | None) -> None:
+    if prob_var is not None and not 0 < prob_var <= 1:
+        raise ValueError(f"prob_var={prob_var} is no probability above 0")
+
+
 class ChoiceMutation(Mutation):
     """Categorical mutation; see `mutate_choices`."""
 
@@ -72,8 +76,7 @@ class ChoiceMutation(Mutation):
         Raises:
             ValueError: a probability lies outside its range.
         """
-        if prob_var is not None and not 0 < prob_var <= 1:
-            raise ValueError(f"prob_var={prob_var} is no probability above 0")
+        _check(prob_var)
         if not 0 <= prob <= 1:
             raise ValueError(f"prob={prob} is no probability")
         super().__init__(prob=prob, prob_var=prob_var)

@@ -63,3 +63,19 @@ def genome_keys(X: np.ndarray) -> list[bytes]:
         A list of `n` keys.
     """
     return [row.tobytes() for row in np.ascontiguousarray(as_genomes(X))]
+
+
+def one_hot(X: np.ndarray, n_choices: np.ndarray) -> np.ndarray:
+    """A column for each choice of each gene.
+
+    Args:
+        X: int `(n, n_var)`, counted from 0.
+        n_choices: choices of each gene, int `(n_var,)`.
+
+    Returns:
+        float `(n, sum of n_choices)` of 0 and 1.
+    """
+    hot = np.zeros((len(X), int(np.sum(n_choices))))
+    starts = np.cumsum(n_choices) - n_choices
+    hot[np.arange(len(X))[:, None], X + starts] = 1.0
+    return hot

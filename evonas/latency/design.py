@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evonas.errors import InputError
+from evonas.operators.genomes import one_hot
 from evonas.operators.spread import all_genomes, choose_evenly
 from evonas.spaces import SearchSpace
 
@@ -51,16 +52,8 @@ def make_design(space: SearchSpace, checked: int, random_state: np.random.Genera
         )
     held = choose_evenly(space.macs(pool).astype(float), checked, random_state=random_state)
     rest = np.delete(pool, held, axis=0)
-    chosen = telling(one_hot(space, rest), min(PER_NUMBER * least, len(rest)))
+    chosen = telling(one_hot(rest, space.n_choices), min(PER_NUMBER * least, len(rest)))
     return Design(rest[chosen], pool[held])
-
-
-def one_hot(space: SearchSpace, X: np.ndarray) -> np.ndarray:
-    """Genomes (n, n_var) as 0 and 1, float (n, sum of n_choices)."""
-    hot = np.zeros((len(X), int(space.n_choices.sum())))
-    starts = np.cumsum(space.n_choices) - space.n_choices
-    hot[np.arange(len(X))[:, None], X + starts] = 1.0
-    return hot
 
 
 def telling(A: np.ndarray, n: int, *, prior: float = 1e-3) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evonas.latency.design import one_hot
+from evonas.operators.genomes import one_hot
 from evonas.spaces import SearchSpace
 
 
@@ -45,7 +45,7 @@ def fit_table(space: SearchSpace, X: np.ndarray, seconds: np.ndarray) -> tuple[n
     Returns:
         Table (n_var, max choices), NaN where a gene has no choice, and the constant.
     """
-    hot = one_hot(space, X)
+    hot = one_hot(X, space.n_choices)
     # Centred columns make the solution of least norm the one whose genes average 0.
     numbers = np.linalg.lstsq(hot - hot.mean(axis=0), seconds - seconds.mean(), rcond=1e-9)[0]
     constant = seconds.mean() - hot.mean(axis=0) @ numbers

@@ -1,6 +1,6 @@
 """What a problem says of genomes without evaluating them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,9 +9,8 @@ import numpy as np
 
 from evonas.errors import InputError
 from evonas.operators.genomes import as_genomes
+from evonas.problems.costs import Cost
 from evonas.problems.own_costs import Checked
-
-Cost = Callable[[np.ndarray], np.ndarray]
 
 # Cheap values may be rounded on the way through a problem.
 TOLERANCE = 1e-6
@@ -71,13 +70,13 @@ class Beforehand:
         """Compare what was known with what was evaluated.
 
         Args:
-            X: feasible genomes (n, n_var).
+            X: feasible genomes (n, n_var), one or more.
             F: their objectives (n, n_obj).
 
         Raises:
             InputError: they differ.
         """
-        for j, cost in self.exact.items() if len(X) else ():
+        for j, cost in self.exact.items():
             values = cost(X)
             wrong = np.flatnonzero(~np.isclose(values, F[:, j], rtol=TOLERANCE, equal_nan=True))
             if len(wrong):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from evonas.errors import InputError
-from evonas.operators.genomes import as_genomes
+from evonas.operators.genomes import as_genomes, one_hot
 from evonas.operators.spread import extreme_genomes
 from evonas.search.beforehand import Beforehand, Cost
 
@@ -14,20 +14,6 @@ from evonas.search.beforehand import Beforehand, Cost
 COST_SCALE = 3.0
 
 MOST_CHOICES = 10_000  # of all genes together, each a column
-
-
-def one_hot(X: np.ndarray, n_choices: np.ndarray) -> np.ndarray:
-    """A column for each choice of each gene that has two or more.
-
-    Args:
-        X: int (n, n_var), counted from 0.
-        n_choices: choices of each gene, int (n_var,).
-
-    Returns:
-        float (n, columns) of 0 and 1.
-    """
-    columns = [X[:, [j]] == np.arange(k) for j, k in enumerate(n_choices) if k > 1]
-    return np.concatenate(columns or [np.zeros((len(X), 1))], axis=1).astype(float)
 
 
 class Features:
@@ -50,14 +36,15 @@ class Features:
                 f"ScreenedSearch tells choices apart one by one, and these genes have {choices}; "
                 f"give genes with at most {MOST_CHOICES} choices in all"
             )
-        self._equal, self._low, self._n_choices = known.equal, low, high - low + 1
+        self._equal, self._free = known.equal, high > low
+        self._low, self._n_choices = low[self._free], (high - low + 1)[self._free]
         self._costs = [ScaledCost(cost, low, high) for cost in known.costs]
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Features of genomes (n, n_var), float (n, columns)."""
         # Equal functions should look equal also where a table holds a training of each.
         genes = X if self._equal is None else as_genomes(self._equal(X))
-        hot = one_hot(genes - self._low, self._n_choices)
+        hot = one_hot(genes[:, self._free] - self._low, self._n_choices)
         return np.column_stack([hot, *(cost(X) for cost in self._costs)])
 
 

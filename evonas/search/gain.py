@@ -133,7 +133,7 @@ def choose(
         samples = scaled(deviations)
         bound = _first_bound(samples, front) * weights
         while len(chosen) < n and left.any():
-            i = _best(samples, front, weights, np.where(left, bound, 0.0), bound)
+            i = _best(samples, front, weights, left, bound)
             if i is None:
                 break
             chosen.append(i)
@@ -158,8 +158,8 @@ def _best(
     samples: np.ndarray,
     front: np.ndarray,
     weights: np.ndarray,
+    left: np.ndarray,
     bound: np.ndarray,
-    known: np.ndarray,
 ) -> int | None:
     """The candidate with the largest expected gain; None where none has any.
 
@@ -170,17 +170,18 @@ def _best(
         samples: (m, s, n_obj).
         front: (k, n_obj).
         weights: (m,).
-        bound: of the gains, (m,); 0 for candidates that are left out.
-        known: where tighter bounds are written to, (m,).
+        left: which may be chosen, bool (m,).
+        bound: of their gains, (m,); tightened in place.
     """
     s, n_obj = samples.shape[1:]
     best, most = None, 0.0
-    order = np.argsort(-bound, kind="stable")[: np.count_nonzero(bound > 0)]
+    rows_left = np.flatnonzero(left & (bound > 0))
+    order = rows_left[np.argsort(-bound[rows_left], kind="stable")]
     for rows in np.split(order, range(SHORTLIST, len(order), SHORTLIST)):
         if not len(rows) or bound[rows[0]] <= most:
             break
         each = gains(samples[rows].reshape(-1, n_obj), front).reshape(-1, s)
-        known[rows] = expected = each.mean(axis=1) * weights[rows]
+        bound[rows] = expected = each.mean(axis=1) * weights[rows]
         if expected.max() > most:
             best, most = int(rows[expected.argmax()]), float(expected.max())
         if n_obj > 2 and best is not None:

@@ -23,7 +23,8 @@ from evonas.operators import SeenBefore
 from evonas.operators.choice_mutation import mutate_choices
 from evonas.operators.choice_sampling import sample_choices
 from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
-from evonas.search.beforehand import Beforehand, Cost
+from evonas.problems.costs import Cost
+from evonas.search.beforehand import Beforehand
 from evonas.search.features import Features
 from evonas.search.gain import choose
 from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
@@ -164,7 +165,8 @@ class ScreenedSearch(Algorithm):
     def _advance(self, infills: Any = None, **kwargs: Any) -> None:
         if infills is not None:
             told = infills[_feasible(infills)]
-            self._known.check(as_genomes(told.get("X")), told.get("F")) if len(told) else None
+            if len(told):
+                self._known.check(as_genomes(told.get("X")), told.get("F"))
             self.known = Population.merge(self.known, infills)
         self.pop = self.known
 

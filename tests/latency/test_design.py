@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from evonas.errors import InputError
-from evonas.latency.design import PER_NUMBER, make_design, one_hot, telling
+from evonas.latency.design import PER_NUMBER, make_design, telling
+from evonas.operators.genomes import one_hot
 from evonas.spaces import get_space
 
 
@@ -15,7 +16,7 @@ def test_networks_are_canonical_different_and_tell_all_choices_apart(name):
     assert len(design.checked) == 20 and len(design.fitted) == PER_NUMBER * numbers
     assert len(np.unique(X, axis=0)) == len(X)
     assert np.array_equal(space.canonical(X), X)
-    used = one_hot(space, design.fitted)
+    used = one_hot(design.fitted, space.n_choices)
     assert (used.sum(axis=0) >= 2).all()
     assert np.linalg.matrix_rank(np.column_stack([np.ones(len(used)), used])) == numbers
 
@@ -38,7 +39,7 @@ def test_same_seed_same_networks():
 
 def test_telling_rows_are_as_informative_as_a_balanced_design():
     space = get_space("macro")
-    pool = one_hot(space, space.sample(2000, np.random.default_rng(0)))
+    pool = one_hot(space.sample(2000, np.random.default_rng(0)), space.n_choices)
 
     def uncertainty(rows):
         A = np.column_stack([np.ones(len(rows)), pool[rows]])

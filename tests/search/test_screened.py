@@ -10,9 +10,9 @@ from pymoo.optimize import minimize
 
 from evonas.errors import InputError
 from evonas.operators import ChoiceSampling
+from evonas.operators.genomes import one_hot
 from evonas.problems import TabularProblem, get_problem
 from evonas.search import ScreenedSearch, get_algorithm
-from evonas.search.features import one_hot
 from evonas.search.gain import REFERENCE, free_boxes, gains
 from evonas.search.surrogate import MOST_POINTS, NormalScores, Surrogate
 
