@@ -1,6 +1,6 @@
 """What a point would add to the dominated hypervolume of a front."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from moocore import hypervolume, is_nondominated
@@ -91,10 +91,12 @@ def _gains_one_by_one(points: np.ndarray, front: np.ndarray) -> np.ndarray:
 def choose(
     at: Callable[[np.ndarray], np.ndarray],
     z: np.ndarray,
+    shares: np.ndarray,
     cells: np.ndarray,
     front: np.ndarray,
     n: int,
     weights: np.ndarray,
+    exact: Collection[int] = (),
 ) -> list[int]:
     """Candidates with the largest expected hypervolume gain, one after the other.
 
@@ -106,34 +108,38 @@ def choose(
 
     Args:
         at: standard deviations from the mean, (s, n_dear or more) -> points (m, s, n_obj).
-        z: equally likely deviations, (s, columns).
+        z: deviations that stand for all, (s, columns).
+        shares: how likely each of them is, (s,).
         cells: a number for each candidate, (m,).
         front: non-dominated points so far, (k, n_obj).
         n: how many to choose.
-        weights: probability that a candidate counts at all, (m,).
+        weights: what the gain of a candidate is multiplied by, (m,).
+        exact: objectives that are known of every candidate.
 
     Returns:
         Positions of at most n candidates; fewer where no others can gain.
     """
-    low, high = front.min(axis=0), front.max(axis=0)
+    low, high = _ends(at(z.min(axis=0)[None])[:, 0], front, list(exact))
     span = np.where(high > low, high - low, 1.0)
     front = (front - low) / span
 
     def scaled(deviations: np.ndarray) -> np.ndarray:
-        # A front may go on beyond its present ends: what lies there counts as if at the end.
+        # What may lie beyond an end counts as if there.
         return np.minimum((at(deviations) - low) / span, 1.0)
 
     means = scaled(np.zeros((1, z.shape[1])))[:, 0]
     left = np.ones(len(means), dtype=bool)
     chosen: list[int] = []
-    luck = [np.full((1, z.shape[1]), -k) for k in LUCK] if z.shape[1] else []
-    for deviations in (z, *luck):
+    steps = [(z, shares)]
+    if z.shape[1]:
+        steps += [(np.full((1, z.shape[1]), -k), np.ones(1)) for k in LUCK]
+    for deviations, likely in steps:
         if len(chosen) == n or not left.any():
             break
         samples = scaled(deviations)
-        bound = _first_bound(samples, front) * weights
+        bound = _first_bound(samples, likely, front) * weights
         while len(chosen) < n and left.any():
-            i = _best(samples, front, weights, left, bound)
+            i = _best(samples, likely, front, weights, left, bound)
             if i is None:
                 break
             chosen.append(i)
@@ -146,16 +152,35 @@ def choose(
     return chosen
 
 
-def _first_bound(samples: np.ndarray, front: np.ndarray) -> np.ndarray:
+def _ends(best: np.ndarray, front: np.ndarray, exact: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest values of a front, each (n_obj,).
+
+    A front may go on beyond its present ends, and where it would is known of exact objectives: up
+    to the largest network that could still be better than all smaller ones. Were it to end with
+    the largest one found so far, nothing larger would be worth much.
+
+    Args:
+        best: the luckiest that each candidate may be, (m, n_obj).
+        front: (k, n_obj).
+        exact: objectives whose ends may lie beyond.
+    """
+    low, high = front.min(axis=0), front.max(axis=0)
+    beaten = np.any((front[None] <= best[:, None]).all(axis=2), axis=1)
+    high[exact] = np.maximum(high, best[~beaten].max(axis=0, initial=-np.inf))[exact]
+    return low, high
+
+
+def _first_bound(samples: np.ndarray, shares: np.ndarray, front: np.ndarray) -> np.ndarray:
     """Expected gains (m,) where they are cheap; else the gain of the best that each may be."""
     m, s, n_obj = samples.shape
     if n_obj > 2:
         return gains(samples.min(axis=1), front)
-    return gains(samples.reshape(-1, n_obj), front).reshape(m, s).mean(axis=1)
+    return gains(samples.reshape(-1, n_obj), front).reshape(m, s) @ shares
 
 
 def _best(
     samples: np.ndarray,
+    shares: np.ndarray,
     front: np.ndarray,
     weights: np.ndarray,
     left: np.ndarray,
@@ -168,6 +193,7 @@ def _best(
 
     Args:
         samples: (m, s, n_obj).
+        shares: how likely each sample is, (s,).
         front: (k, n_obj).
         weights: (m,).
         left: which may be chosen, bool (m,).
@@ -181,7 +207,7 @@ def _best(
         if not len(rows) or bound[rows[0]] <= most:
             break
         each = gains(samples[rows].reshape(-1, n_obj), front).reshape(-1, s)
-        bound[rows] = expected = each.mean(axis=1) * weights[rows]
+        bound[rows] = expected = each @ shares * weights[rows]
         if expected.max() > most:
             best, most = int(rows[expected.argmax()]), float(expected.max())
         if n_obj > 2 and best is not None:

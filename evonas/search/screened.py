@@ -16,7 +16,7 @@ from pymoo.core.population import Population
 from pymoo.core.survival import Survival
 from pymoo.operators.selection.rnd import RandomSelection
 from pymoo.util.display.multi import MultiObjectiveOutput
-from scipy.stats import norm, qmc
+from scipy.stats import qmc, t
 
 from evonas.errors import InputError
 from evonas.operators import SeenBefore
@@ -38,6 +38,13 @@ CANDIDATES = 2_000  # networks that a model is asked about
 # around more networks than the best (NAS-Bench-201, 200 evaluations: recall 0.37 instead of 0.27).
 PARENTS = 3
 SAMPLES = 16  # of what a candidate may be worth
+TAIL = (0.0, 0.002, 0.01, 0.03)  # between them lies luck that is rare, and pays
+# Degrees of freedom of a model's errors: it is surer of itself than it should be, and with normal
+# ones a search may never again look at large networks of which it met a few bad ones.
+FREEDOM = 5
+# Evaluations spent between the same two sizes, by which a gain there is worth less: where fifty
+# brought nothing, the next is not likely to; of a few that says nothing.
+FEW, SPENT = 5, 2.0
 FURTHER = 2.5  # genes moved, on average, in the offspring that are no neighbours
 
 
@@ -271,7 +278,8 @@ class ScreenedSearch(Algorithm):
             if not feasible.any():
                 hoped = violation.mean - violation.deviation
                 return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
-            weights = (violation.at(_deviations(1)[:, 0]) <= 0).mean(axis=1)
+            z, shares = _deviations(1)
+            weights = (violation.at(z[:, 0]) <= 0) @ shares
         dear = [j for j in range(F.shape[1]) if j not in exact]
         beliefs = {j: believe(j, F[:, j]) for j in dear}
         costs = {j: np.asarray(cost(X), float) for j, cost in exact.items()}
@@ -289,8 +297,14 @@ class ScreenedSearch(Algorithm):
         cells = np.arange(len(X))
         if exact:
             first = min(exact)
-            cells = np.searchsorted(np.unique(front[:, first]), costs[first], side="right")
-        chosen = choose(at, _deviations(len(dear)), cells, front, self.n_offsprings, weights)
+            sizes = np.unique(front[:, first])
+            cells = np.searchsorted(sizes, costs[first], side="right")
+            spent = np.searchsorted(sizes, F[:, first], side="right")
+            spent = np.bincount(spent, minlength=len(sizes) + 1)
+            weights = weights / (1.0 + spent[cells] / FEW) ** SPENT
+        chosen = choose(
+            at, *_deviations(len(dear)), cells, front, self.n_offsprings, weights, exact
+        )
         if not chosen and dear:
             # Nothing can gain: look where least is known.
             unknown = np.sum([belief.deviation for belief in beliefs.values()], axis=0)
@@ -302,14 +316,16 @@ def _feasible(population: Population) -> np.ndarray:
     return np.asarray(population.get("FEAS"), dtype=bool).reshape(-1)
 
 
-def _deviations(n: int) -> np.ndarray:
-    """Equally likely standard deviations of n independent objectives, (SAMPLES, n)."""
+def _deviations(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations of n independent objectives (s, n), and the share of each (s,)."""
     if n == 0:
-        return np.zeros((1, 0))
+        return np.zeros((1, 0)), np.ones(1)
     if n == 1:
-        return norm.ppf((np.arange(SAMPLES) + 0.5) / SAMPLES)[:, None]
+        edges = np.concatenate([TAIL, np.linspace(TAIL[-1], 1.0, SAMPLES + 1)[1:]])
+        return t.ppf((edges[1:] + edges[:-1]) / 2, FREEDOM)[:, None], np.diff(edges)
     sobol = qmc.Sobol(n, scramble=False).random(SAMPLES)
-    return norm.ppf((sobol * SAMPLES + 0.5) / (SAMPLES + 1))
+    z = t.ppf((sobol * SAMPLES + 0.5) / (SAMPLES + 1), FREEDOM)
+    return z, np.full(SAMPLES, 1 / SAMPLES)
 
 
 def screened(

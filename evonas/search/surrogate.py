@@ -10,7 +10,7 @@ from scipy.stats import norm, rankdata
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 MOST_POINTS = 1_500  # of a Gaussian process, whose work grows with their third power
@@ -76,8 +76,8 @@ class Belief:
 class Surrogate:
     """A model of one objective that is asked again and again while its points grow.
 
-    Up to 1,500 points a Gaussian process (constant times RBF, and noise): every point counts at
-    once, hyperparameters are fitted by marginal likelihood from time to time. Beyond, the spread
+    Up to 1,500 points a Gaussian process (constant times Matérn 5/2, and noise): every point counts
+    at once, hyperparameters are fitted by marginal likelihood from time to time. Beyond, the spread
     of randomised trees (Geurts et al., 2006), grown anew from time to time.
 
     Args:
@@ -133,9 +133,8 @@ def is_stale(fitted: int, n: int) -> bool:
 
 
 def _gaussian_process(theta: list[float]) -> Any:
-    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(2.0, (0.3, 30.0)) + WhiteKernel(
-        1e-3, (1e-6, 0.3)
-    )
+    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(2.0, (0.3, 60.0), nu=2.5)
+    kernel += WhiteKernel(1e-3, (1e-6, 0.3))
     if not theta:
         return GaussianProcessRegressor(kernel)
     return GaussianProcessRegressor(kernel.clone_with_theta(np.array(theta)), optimizer=None)

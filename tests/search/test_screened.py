@@ -13,7 +13,7 @@ from evonas.operators import ChoiceSampling
 from evonas.operators.genomes import one_hot
 from evonas.problems import TabularProblem, get_problem
 from evonas.search import ScreenedSearch, get_algorithm
-from evonas.search.gain import REFERENCE, free_boxes, gains
+from evonas.search.gain import REFERENCE, choose, free_boxes, gains
 from evonas.search.surrogate import MOST_POINTS, NormalScores, Surrogate
 
 
@@ -42,6 +42,37 @@ def test_boxes_fill_what_is_free_once(n_obj):
     covering = ((lower <= points[:, None]) & (points[:, None] < upper)).all(axis=2).sum(axis=1)
     dominated = (front <= points[:, None]).all(axis=2).any(axis=1)
     assert (covering == ~dominated).all()
+
+
+def test_a_front_may_end_where_the_largest_that_could_be_better_lies():
+    front = np.array([[10.0, 1], [5, 5]])
+    # between the two, slightly larger, and larger still: hardly better, so that it is left alone
+    points = np.array([[8.0, 3], [4, 6], [4.9, 20]])
+
+    def first(exact):
+        one = np.zeros((1, 1)), np.ones(1)
+        cells, weights = np.arange(3), np.ones(3)
+        return choose(lambda z: points[:, None], *one, cells, front, 1, weights, exact)
+
+    assert first(exact=()) == [0] and first(exact=[1]) == [1]
+
+
+def test_rare_luck_counts_as_often_as_it_comes():
+    front = np.array([[10.0, 1], [5, 5]])
+    # a small gain for certain, a large one by luck
+    mean, deviation, size = np.array([7.0, 20]), np.array([0.0, 5]), np.array([4.0, 2])
+
+    def first(share):
+        z, shares = np.array([[-3.0], [0]]), np.array([share, 1 - share])
+        column = np.broadcast_to(size[:, None], (2, 2))
+
+        def at(z):
+            values = mean[:, None] + deviation[:, None] * z[:, 0]
+            return np.stack([values, column[:, : len(z)]], axis=2)
+
+        return choose(at, z, shares, np.arange(2), front, 1, np.ones(2))
+
+    assert first(0.1) == [0] and first(0.6) == [1]
 
 
 def test_normal_scores_give_values_back():
@@ -84,6 +115,13 @@ def test_what_it_is_for(data_dir):
         order = evaluated(problem, get_algorithm("screened", problem), 60, seed)
         F = problem.evaluate(order)
         assert problem.hypervolume(F[:40]) > 0.99 and problem.hypervolume(F) > 0.996
+
+
+def test_large_networks_are_looked_at_again(data_dir):
+    """The few large ones that are met first are bad, and good ones unlike them (seed 2015)."""
+    problem = get_problem("nasbench201-cifar10-params", data_dir=data_dir)
+    order = evaluated(problem, get_algorithm("screened", problem), 400, 2015)
+    assert problem.hypervolume(problem.evaluate(order)) > 0.985
 
 
 def evaluated(problem, algorithm, n, seed):
