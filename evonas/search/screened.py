@@ -297,11 +297,8 @@ class ScreenedSearch(Algorithm):
         cells = np.arange(len(X))
         if exact:
             first = min(exact)
-            sizes = np.unique(front[:, first])
-            cells = np.searchsorted(sizes, costs[first], side="right")
-            spent = np.searchsorted(sizes, F[:, first], side="right")
-            spent = np.bincount(spent, minlength=len(sizes) + 1)
-            weights = weights / (1.0 + spent[cells] / FEW) ** SPENT
+            cells, worth = _cells(costs[first], F[:, first], front[:, first])
+            weights = weights * worth
         chosen = choose(
             at, *_deviations(len(dear)), cells, front, self.n_offsprings, weights, exact
         )
@@ -314,6 +311,25 @@ class ScreenedSearch(Algorithm):
 
 def _feasible(population: Population) -> np.ndarray:
     return np.asarray(population.get("FEAS"), dtype=bool).reshape(-1)
+
+
+def _cells(
+    sizes: np.ndarray, evaluated: np.ndarray, front: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Between which two sizes on the front candidates lie, and what a gain there is worth.
+
+    Args:
+        sizes: of the candidates (m,).
+        evaluated: sizes of all evaluated networks (n,).
+        front: sizes on the front (k,).
+
+    Returns:
+        Number of the cell (m,) and the factor of a gain in it (m,).
+    """
+    edges = np.unique(front)
+    cells = np.searchsorted(edges, sizes, side="right")
+    spent = np.bincount(np.searchsorted(edges, evaluated, side="right"), minlength=len(edges) + 1)
+    return cells, 1.0 / (1.0 + spent[cells] / FEW) ** SPENT
 
 
 def _deviations(n: int) -> tuple[np.ndarray, np.ndarray]:
