@@ -12,7 +12,7 @@ which genomes it holds: evonas's ask the problem, the peers are told after the f
 
 Writes search_quality.csv (a row for each table and search) and search_quality.png (bands hold the
 middle 80 % of the seeds) into docs/. Needs EVONAS_DATA, a folder with the published tables;
-`digits-mlps` is `digits_table.csv` beside this file. About an hour on two cores.
+`digits-mlps` is `digits_table.csv` beside this file. About twenty minutes on two cores.
 """
 
 import argparse
