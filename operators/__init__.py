@@ -7,8 +7,14 @@ unordered. All randomness comes from the `random_state` that pymoo hands in.
 from pymoo.operators.crossover.ux import UniformCrossover
 
 from evonas.operators.archive_selection import ArchiveSelection
+from evonas.operators.categorical_distributions import (
+    CategoricalDistributions,
+    effective_sample_size,
+    quantile_utility,
+)
 from evonas.operators.choice_mutation import ChoiceMutation, mutate_choices
 from evonas.operators.choice_sampling import ChoiceSampling, sample_choices
+from evonas.operators.distribution_sampling import DistributionSampling
 from evonas.operators.seen_before import SeenBefore
 from evonas.operators.spread import extreme_genomes
 from evonas.operators.stratified_sampling import StratifiedSampling
@@ -18,12 +24,16 @@ from evonas.operators.stratified_sampling import StratifiedSampling
 
 __all__ = [
     "ArchiveSelection",
+    "CategoricalDistributions",
     "ChoiceMutation",
     "ChoiceSampling",
+    "DistributionSampling",
     "SeenBefore",
     "StratifiedSampling",
     "UniformCrossover",
+    "effective_sample_size",
     "extreme_genomes",
     "mutate_choices",
+    "quantile_utility",
     "sample_choices",
 ]
