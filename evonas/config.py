@@ -86,11 +86,15 @@ class RunConfig:
     space: str | None = None
     """Search space; the problem has a default."""
     algorithm: str = "screened"
-    """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea or random."""
+    """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea, multi-distribution or
+    random."""
     evaluations: int | None = None
     """Networks to evaluate."""
     pop_size: int = 20
-    """Population of the algorithm; of "screened" a third of the parents."""
+    """Population of the algorithm; of "screened" a third of the parents, of "multi-distribution"
+    the samples of all distributions, two of each at least."""
+    distributions: int | None = None
+    """Distributions of "multi-distribution", each for an architecture of its own; by default 8."""
     constraint: tuple[str, ...] = ()
     """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
     cost: tuple[str, ...] = ()
@@ -126,6 +130,7 @@ class RunConfig:
         _settle_types(self)
         _at_least(self, "evaluations", 1)
         _at_least(self, "pop_size", 2)
+        _at_least(self, "distributions", 1)
         _at_least(self, "seed", 0)
         _at_least(self, "width", 0.0, strict=True)
         _at_least(self, "train_images", 2)

@@ -23,7 +23,7 @@ from pymoo.util.archive import MultiObjectiveArchive
 
 import evonas.operators
 from evonas.operators import *
-from evonas.search import ScreenedSearch, get_algorithm, list_algorithms
+from evonas.search import MultiDistributionSearch, ScreenedSearch, get_algorithm, list_algorithms
 
 
 class Kitchen(Problem):
@@ -59,7 +59,8 @@ del used["selection"]
 minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
 classes = {type(operator).__name__ for operator in used.values()}
 named = {n for n in evonas.operators.__all__ if isinstance(getattr(evonas.operators, n), type)}
-assert classes | {"ChoiceSampling", "ArchiveSelection"} == named, named
+below = {"CategoricalDistributions", "DistributionSampling"}
+assert classes | below | {"ChoiceSampling", "ArchiveSelection"} == named, named
 assert extreme_genomes(problem.price, problem.xl, problem.xu).tolist() == [[1] * 9, [5] * 9]
 
 genomes = [
@@ -68,6 +69,10 @@ genomes = [
 ]
 assert genomes[0] == genomes[1] and len(genomes[0]) > 5
 minimize(problem, ScreenedSearch(), ("n_eval", 40), seed=4)
+learnt = minimize(problem, MultiDistributionSearch(4), ("n_eval", 80), seed=4).algorithm
+assert learnt.evaluator.n_eval == 80 and learnt.architectures.shape == (4, 9)
+used["sampling"] = DistributionSampling(learnt.distributions)
+minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
 for name in list_algorithms():
     if name != "moead":  # takes no constraints
         minimize(problem, get_algorithm(name, problem), ("n_eval", 40), seed=1)

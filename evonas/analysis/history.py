@@ -1,9 +1,9 @@
 """How a search went: evaluations, hypervolume and seconds after each generation."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class History:
         hypervolume: float64, of everything feasible so far; NaN where the problem has none.
         seconds: float64, spent searching so far.
         name: of the run, for titles.
+        details: more numbers of the algorithm by name, float64, NaN where there was none; of
+            `MultiDistributionSearch` for each distribution m, from 1, `effective_samples_m`,
+            `entropy_m` (nats) and `step_m` (Fisher norm).
     """
 
     generation: np.ndarray
@@ -35,14 +38,15 @@ class History:
     hypervolume: np.ndarray
     seconds: np.ndarray
     name: str = ""
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Freeze."""
         for column in COLUMNS:
             dtype = np.int64 if column in _WHOLE else np.float64
-            values = np.array(getattr(self, column), dtype=dtype)
-            values.flags.writeable = False
-            object.__setattr__(self, column, values)
+            object.__setattr__(self, column, _frozen(getattr(self, column), dtype))
+        details = {name: _frozen(values, np.float64) for name, values in self.details.items()}
+        object.__setattr__(self, "details", details)
 
     @classmethod
     def from_searches(cls, searches: Iterable[Search], *, name: str = "") -> "History":
@@ -53,6 +57,7 @@ class History:
             name: of the run, for titles.
         """
         rows: list[tuple[int, int, float, float]] = []
+        details: list[Mapping[str, float]] = []
         before = 0.0
         for search in searches:
             for generation in search.generations:
@@ -67,8 +72,12 @@ class History:
                         before + generation.seconds,
                     )
                 )
+                details.append(generation.details)
             before = rows[-1][3] if rows else 0.0
-        return cls._from_values(np.array(rows, dtype=float).reshape(-1, len(COLUMNS)), name)
+        values = np.array(rows, dtype=float).reshape(-1, len(COLUMNS))
+        names = dict.fromkeys(key for each in details for key in each)
+        more = {key: np.array([each.get(key, np.nan) for each in details]) for key in names}
+        return cls(**dict(zip(COLUMNS, values.T, strict=True)), name=name, details=more)
 
     @classmethod
     def load(cls, path: Path | str) -> "History":
@@ -86,11 +95,9 @@ class History:
             folder = RunFolder.open(path)
             path, name = folder.require(folder.history), folder.name
         _, columns, values = read_table(path, required=COLUMNS)
-        return cls._from_values(values[:, [columns.index(column) for column in COLUMNS]], name)
-
-    @classmethod
-    def _from_values(cls, values: np.ndarray, name: str) -> "History":
-        return cls(values[:, 0], values[:, 1], values[:, 2], values[:, 3], name)
+        table = dict(zip(columns, values.T, strict=True))
+        whole = {column: table.pop(column) for column in COLUMNS}
+        return cls(**whole, name=name, details=table)
 
     def write(self, path: Path | str) -> None:
         """Write `history.csv`, atomically.
@@ -98,18 +105,21 @@ class History:
         Raises:
             InputError: the disk is full; the old file is unchanged.
         """
-        values = np.column_stack([getattr(self, column) for column in COLUMNS])
-        write_table(path, COLUMNS, values)
+        table = self._table()
+        write_table(path, list(table), np.column_stack(list(table.values())))
 
     def __len__(self) -> int:
         """Number of generations."""
         return len(self.generation)
 
     def to_frame(self) -> "pd.DataFrame":
-        """A pandas DataFrame with the four columns."""
+        """A pandas DataFrame with the four columns, and those of the algorithm behind them."""
         import pandas as pd
 
-        return pd.DataFrame({column: getattr(self, column) for column in COLUMNS})
+        return pd.DataFrame(self._table())
+
+    def _table(self) -> dict[str, np.ndarray]:
+        return {column: getattr(self, column) for column in COLUMNS} | dict(self.details)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw hypervolume over evaluations; into `ax`, or into a new figure of pyplot's.
@@ -120,3 +130,9 @@ class History:
         from evonas.analysis.figures import draw_history, history_picture, new_axes
 
         return draw_history(history_picture(self), new_axes() if ax is None else ax)
+
+
+def _frozen(values: Any, dtype: type) -> np.ndarray:
+    array: np.ndarray = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array

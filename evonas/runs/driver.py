@@ -7,6 +7,7 @@ generator state, and is told the recorded values. No algorithm object is ever st
 An algorithm whose steps are dear, or differ in their last bits between machines, has two methods
 more: `search_state()`, a dict that JSON can hold, and `replay(X, state)`, which makes the next
 `ask` give X and lets the algorithm go on from that state. Its steps are then not computed again.
+One with `search_details()` has numbers for the history after each generation: name -> number.
 """
 
 import copy
@@ -95,8 +96,9 @@ def drive(
     """Search, or go on searching, until the budget is spent.
 
     A journal that holds a search is replayed first; with a larger budget than the recorded one the
-    search goes on exactly as one that had it from the start. The generation in which the budget
-    runs out is finished (pymoo's semantics).
+    search goes on exactly as one that had it from the start (but for `MultiDistributionSearch`,
+    which has spent the last evaluations of the smaller one on its architectures). The generation
+    in which the budget runs out is finished (pymoo's semantics).
 
     Args:
         problem: a pymoo problem. If it has `remember(X, F)`, recorded values are handed to that,
@@ -215,6 +217,7 @@ class _Loop:
             if report is None:
                 return True
             algorithm.tell(infills=infills)
+            self._close(report)
             idle = 0 if algorithm.evaluator.n_eval > before else idle + 1
             on_generation(report)
         if self.finished < len(self.search.generations):
@@ -262,21 +265,25 @@ class _Loop:
             hypervolume = self._hypervolume()
             now = time.perf_counter()
             self.seconds, self.mark = self.seconds + now - self.mark, now
-            self.journal.append(
-                [
-                    {
-                        "kind": "generation",
-                        "generation": number,
-                        "evaluations": count,
-                        "hypervolume": hypervolume,
-                        "seconds": self.seconds,
-                    }
-                ]
-            )
-        self.finished = number
         return GenerationReport(
             number, count, self.search.evaluations, hypervolume, self.seconds, replayed
         )
+
+    def _close(self, report: GenerationReport) -> None:
+        """Write that a generation has ended, with what the algorithm made of it."""
+        self.finished = report.number
+        if report.replayed:
+            return
+        line = {
+            "kind": "generation",
+            "generation": report.number,
+            "evaluations": report.evaluations,
+            "hypervolume": report.hypervolume,
+            "seconds": report.seconds,
+        }
+        tell = getattr(self.algorithm, "search_details", None)
+        details = tell() if callable(tell) else {}
+        self.journal.append([line | ({"details": details} if details else {})])
 
     def _next(self) -> Any:
         """What the algorithm asks for; one with a `replay` is told what it asked for before."""

@@ -10,7 +10,8 @@ Kinds of line, in the order in which they come:
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
-  `hypervolume` of everything so far (null where the problem has none).
+  `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
+  algorithm's own by name, where it has some (`MultiDistributionSearch`).
 - `end`: the search spent `evaluations`, its budget, or found nothing new to ask for.
 - `budget`: a run goes on with more `evaluations`.
 - `restart`: a new search begins that knows all results so far; fields as in `search`.
@@ -96,6 +97,7 @@ class Generation:
     hypervolume: float | None = None
     seconds: float | None = None
     state: dict[str, Any] | None = None
+    details: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -195,6 +197,7 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
             generation.evaluations = int(line["evaluations"])
             generation.hypervolume = line["hypervolume"]
             generation.seconds = float(line["seconds"])
+            generation.details = {k: float(v) for k, v in line.get("details", {}).items()}
     else:
         raise ValueError(f"unknown kind '{kind}', perhaps of a newer evonas")
 

@@ -10,13 +10,25 @@ from evonas.search.evaluator import DistinctEvaluator
 from evonas.search.registry import get_algorithm, list_algorithms
 
 if TYPE_CHECKING:
+    from evonas.search.multi_distribution import MultiDistributionSearch
     from evonas.search.screened import ScreenedSearch
 
-__all__ = ["DistinctEvaluator", "ScreenedSearch", "get_algorithm", "list_algorithms"]
+__all__ = [
+    "DistinctEvaluator",
+    "MultiDistributionSearch",
+    "ScreenedSearch",
+    "get_algorithm",
+    "list_algorithms",
+]
+
+_MODULES = {
+    "MultiDistributionSearch": "evonas.search.multi_distribution",
+    "ScreenedSearch": "evonas.search.screened",
+}
 
 
 def __getattr__(name: str) -> Any:
     """The algorithms that are slow to import."""
-    if name == "ScreenedSearch":
-        return import_module("evonas.search.screened").ScreenedSearch
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

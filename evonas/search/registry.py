@@ -9,6 +9,9 @@ from pymoo.core.algorithm import Algorithm
 
 from evonas.errors import InputError, unknown
 
+MULTI_DISTRIBUTION = "multi-distribution"
+DISTRIBUTIONS = 8  # of it, where nothing is said
+
 # name -> "module:function"; imported on first use, for some are slow to import (numba)
 _BUILDERS = {
     "nsga2": "evonas.search.nsga2:nsga2",
@@ -17,6 +20,7 @@ _BUILDERS = {
     "moead": "evonas.search.moead:moead",
     "age-moea": "evonas.search.age_moea:age_moea",
     "screened": "evonas.search.screened:screened",
+    MULTI_DISTRIBUTION: "evonas.search.multi_distribution:multi_distribution",
     "random": "evonas.search.random_search:random_search",
 }
 

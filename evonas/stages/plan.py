@@ -24,7 +24,8 @@ from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for, evaluation
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
-from evonas.search import get_algorithm, list_algorithms
+from evonas.search import list_algorithms
+from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths
@@ -99,7 +100,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
     # Refuses what the algorithm or the start cannot do before minutes of training, not after.
-    algorithm = get_algorithm(filled.algorithm, problem, pop_size=filled.pop_size)
+    algorithm = workspace.algorithm()
     if filled.start:
         for network in read_networks(filled.start):
             problem.space.encode(network)
@@ -161,6 +162,7 @@ def fill(config: RunConfig) -> RunConfig:
     data = data_of(config.problem)
     if config.algorithm not in list_algorithms():
         raise unknown("algorithm", config.algorithm, list_algorithms())
+    config = _fill_distributions(config)
     if data in TABLES:
         return _fill_table(config, data)
     if config.supernet:
@@ -207,6 +209,17 @@ def fill(config: RunConfig) -> RunConfig:
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
     )
+
+
+def _fill_distributions(config: RunConfig) -> RunConfig:
+    if config.algorithm == MULTI_DISTRIBUTION:
+        return replace(config, distributions=config.distributions or DISTRIBUTIONS)
+    if config.distributions is not None:
+        raise InputError(
+            f"'{config.algorithm}' has no distributions; give --algorithm {MULTI_DISTRIBUTION}, or "
+            "leave --distributions out"
+        )
+    return config
 
 
 def _fill_table(config: RunConfig, name: str) -> RunConfig:

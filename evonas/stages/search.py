@@ -12,7 +12,6 @@ from evonas.runs import (
     read_lines,
     read_searches,
 )
-from evonas.search import get_algorithm
 from evonas.stages.start import read_networks, start_file, with_start
 from evonas.stages.workspace import Workspace
 
@@ -37,11 +36,11 @@ class SearchFront:
         """Search, or go on searching."""
         config = self.workspace.config
         problem = self.workspace.ready_problem(context.folder)
-        settings: dict[str, Any] = {"pop_size": config.pop_size}
+        settings: dict[str, Any] = {}
         start = start_file(context.folder)
         if start.is_file():
             settings["sampling"] = with_start(problem, read_networks(start), config)
-        algorithm = get_algorithm(config.algorithm, problem, **settings)
+        algorithm = self.workspace.algorithm(**settings)
         assert config.evaluations
         with context.progress.stage("search", config.evaluations, "networks") as progress:
             seen = 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pymoo.core.algorithm import Algorithm
 
 from evonas.config import RunConfig, cost_files
 from evonas.errors import InputError
 from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
+from evonas.search import get_algorithm
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -90,6 +93,20 @@ class Workspace:
 
         problem = self.supernet_problem()
         return Supernet.load(path, problem.data, space=problem.space)
+
+    def algorithm(self, **settings: Any) -> Algorithm:
+        """The search algorithm of the run.
+
+        Args:
+            settings: more of `get_algorithm`.
+
+        Raises:
+            InputError: the algorithm cannot take the problem or a setting.
+        """
+        config = self.config
+        if config.distributions is not None:
+            settings["distributions"] = config.distributions
+        return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
         """The problem, with the run's own trained supernet where it has one."""

@@ -1,0 +1,423 @@
+"""One search for several architectures of different complexity, which learn from each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.population import Population
+from pymoo.core.sampling import Sampling
+from pymoo.util.display.column import Column
+from pymoo.util.display.multi import MultiObjectiveOutput
+
+from evonas.errors import InputError
+from evonas.operators import CategoricalDistributions, SeenBefore, extreme_genomes
+from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
+from evonas.problems.costs import Cost
+from evonas.search.beforehand import Beforehand
+from evonas.search.evaluator import DistinctEvaluator
+from evonas.search.learner import (
+    STEPS,
+    VARIANTS,
+    Learner,
+    Learnt,
+    checked_choice,
+    checked_coefficients,
+    cost_by_choice,
+    spaced_penalties,
+    spaced_weights,
+)
+from evonas.search.parts import Elite, canonical_of, choose_sampling, population_size
+from evonas.search.registry import DISTRIBUTIONS
+
+SAMPLES = 2  # of each distribution in a generation
+
+
+class DistributionsOutput(MultiObjectiveOutput):
+    """pymoo's columns, and how the distributions do."""
+
+    def __init__(self) -> None:
+        """Three more columns."""
+        super().__init__()
+        self.effective = Column("eff_samples")
+        self.entropy = Column("entropy")
+        self.step = Column("step")
+        self.columns += [self.effective, self.entropy, self.step]
+
+    def update(self, algorithm: Any) -> None:
+        """Means over the distributions after a generation."""
+        super().update(algorithm)
+        learnt = algorithm.learnt
+        self.effective.set(None if learnt is None else float(learnt.effective_samples.mean()))
+        self.entropy.set(None if learnt is None else float(learnt.entropy.mean()))
+        self.step.set(None if learnt is None else float(learnt.step.mean()))
+
+
+class MultiDistributionSearch(Algorithm):
+    """M categorical distributions, each for a trade-off of its own, learn from one pool of samples.
+
+    Each minimises error plus its coefficient times cost, by natural gradient (ASNG: Akimoto et al.,
+    ICML 2019), from the samples of all, by importance weights (Noda, Saito, Shirakawa, ICANN 2022).
+    What evonas chose where the paper leaves it open: how coefficients are spaced; ranks are shares
+    of all importance of a distribution (`self_normalised`); a step is as many times longer as the
+    pool counts for more samples than its own (`stretched`; nothing changes for one distribution).
+
+    Networks that are drawn again are served from what was evaluated. Of a budget `("n_eval", n)`
+    the last evaluations are kept for likeliest architectures that were never drawn.
+
+    Args:
+        distributions: M.
+        samples_per_distribution: drawn from each in a generation, from 2 on: one has no rank.
+        pooled: whether each learns from the samples of all, or from its own only.
+        variant: "a" ranks by error plus penalty; "b" by error, and follows the gradient of the
+            penalty, which needs a cost that is known beforehand (two objectives).
+        step: "asng", or "fixed": one over the number of all choices.
+        coefficients: of the second objective in units of the first, ascending, (M,); of "b" those
+            of the cost as share of the largest that a choice adds, against a utility from -1 to 1.
+            Or a vector of weights for each distribution, (M, n_obj). By default spaced over the
+            range of cost.
+        self_normalised: see above.
+        stretched: see above.
+        probabilities: (M, n_var, max choices) to begin with; uniform by default.
+        sampling: genomes (n, n_var) or a Population to evaluate first; they teach nothing.
+        cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has no
+            `cheap_values`.
+        evaluator: pymoo's; by default one that spends evaluations on new networks only.
+
+    Attributes:
+        distributions: the `CategoricalDistributions`, once set up.
+        architectures: the likeliest genome of each distribution, int (M, n_var).
+        coefficients: as used, (M,) for two objectives, in units of the objectives; None as long as
+            the first generation has to tell the range.
+        learnt: `Learnt` of the last generation; None before the first.
+
+    Raises:
+        InputError: a setting is wrong; on set-up: the problem has one objective, coefficients are
+            not for its objectives, or "b" has no cost that is known beforehand.
+    """
+
+    def __init__(
+        self,
+        distributions: int = DISTRIBUTIONS,
+        samples_per_distribution: int = SAMPLES,
+        pooled: bool = True,
+        variant: str = "a",
+        step: str = "asng",
+        *,
+        coefficients: Any = None,
+        self_normalised: bool = True,
+        stretched: bool = True,
+        probabilities: np.ndarray | None = None,
+        sampling: Any = None,
+        cheap: Mapping[int, Cost] | None = None,
+        evaluator: Evaluator | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Check and store the settings."""
+        super().__init__(output=DistributionsOutput(), evaluator=evaluator, **kwargs)
+        given = checked_coefficients(coefficients)
+        M = population_size("distributions", distributions, least=1)
+        if given is not None:
+            if M not in (DISTRIBUTIONS, len(given)):
+                raise InputError(
+                    f"there are {len(given)} coefficients for {M} distributions; give one for each"
+                )
+            M = len(given)
+        n = population_size("samples_per_distribution", samples_per_distribution, least=1)
+        if n < 2:
+            raise InputError(
+                "samples_per_distribution=1 leaves nothing to rank once distributions part; give "
+                "2 or more"
+            )
+        self.n_distributions, self.samples_per_distribution = M, n
+        self.n_offsprings = M * n
+        self.pooled = bool(pooled)
+        self.variant = checked_choice("variant", variant, VARIANTS)
+        self.step = checked_choice("step", step, STEPS)
+        self.given = given
+        self.self_normalised, self.stretched = bool(self_normalised), bool(stretched)
+        self.probabilities, self.sampling, self.cheap = probabilities, sampling, cheap
+        self.learnt: Learnt | None = None
+        self._own_evaluator = evaluator is None
+        self._replayed: np.ndarray | None = None
+        self._learns = True  # from the generation under way
+
+    @property
+    def distributions(self) -> CategoricalDistributions:
+        """As they stand."""
+        return self._learner.distributions
+
+    @property
+    def architectures(self) -> np.ndarray:
+        """The likeliest genome of each distribution, int (M, n_var)."""
+        return self._low + self.distributions.argmax()
+
+    @property
+    def coefficients(self) -> np.ndarray | None:
+        """Of cost in units of error, (M,), or weights (M, n_obj) of more than two objectives."""
+        learner = self._learner
+        if learner.penalty_weights is not None:
+            return learner.penalty_weights
+        if np.isnan(learner.scale).any():
+            return None
+        weights = learner.weights / learner.scale
+        return (
+            weights[:, 1] / weights[:, 0] if self.given is None or self.given.ndim == 1 else weights
+        )
+
+    # -- what a journal keeps -----------------------------------------------------------------
+
+    def search_state(self) -> dict[str, Any]:
+        """What the next step depends on beside archive and generator, as JSON can hold it."""
+        return {"learns": self._learns, **self._learner.state()}
+
+    def search_details(self) -> dict[str, float]:
+        """Numbers of the last generation for the history; none where nothing was learnt."""
+        if self.learnt is None or not self._learns:
+            return {}
+        return {
+            f"{name}_{m}": float(value)
+            for name in ("effective_samples", "entropy", "step")
+            for m, value in enumerate(getattr(self.learnt, name), start=1)
+        }
+
+    def replay(self, X: np.ndarray, state: Mapping[str, Any]) -> None:
+        """Let the next `ask` give these genomes (n, n_var), and go on from `state` afterwards."""
+        self._replayed = as_genomes(X)
+        if state:
+            self._learns = bool(state["learns"])
+            self._learner.restore(state)
+
+    def start_from(self, population: Population) -> None:
+        """Begin with evaluated networks."""
+        self._keep(population)
+
+    # -- pymoo's interface --------------------------------------------------------------------
+
+    def _setup(self, problem: Any, **kwargs: Any) -> None:
+        if problem.n_obj < 2:
+            raise InputError(
+                "MultiDistributionSearch trades objectives off; give a problem with two or more"
+            )
+        self._low, high = integer_bounds(problem)
+        self.eliminate_duplicates = SeenBefore(canonical_of(problem))
+        if self._own_evaluator:
+            self.evaluator = DistinctEvaluator(canonical_of(problem))
+        self._elite = Elite()
+        self._seen: set[bytes] = set()
+        self._first = None if self.sampling is None else _genomes(problem, self.sampling)
+        try:
+            distributions = CategoricalDistributions(
+                high - self._low + 1, self.n_distributions, probabilities=self.probabilities
+            )
+        except ValueError as error:
+            raise InputError(f"{error}; give probabilities of this problem's genes") from None
+        if len(distributions) != self.n_distributions:
+            raise InputError(
+                f"probabilities are of {len(distributions)} distributions, not of "
+                f"{self.n_distributions}; give distributions={len(distributions)}"
+            )
+        known = Beforehand.of(problem, self.cheap)
+        self._learner = Learner(
+            distributions,
+            *self._trade_offs(problem, known, high),
+            pooled=self.pooled,
+            step=self.step,
+            self_normalised=self.self_normalised,
+            stretched=self.stretched,
+            **self._penalty(problem, known, high),
+        )
+
+    def _trade_offs(
+        self, problem: Any, known: Beforehand, high: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the objectives for each distribution, and what objectives are divided by."""
+        M, n_obj, given = self.n_distributions, problem.n_obj, self.given
+        if self.variant == "b":
+            return np.eye(n_obj)[np.zeros(M, dtype=int)], np.ones(n_obj)
+        if given is not None and given.ndim == 2:
+            if given.shape[1] != n_obj:
+                raise InputError(
+                    f"coefficients have {given.shape[1]} weights each; this problem has {n_obj} "
+                    "objectives"
+                )
+            return given, np.ones(n_obj)
+        if given is not None:
+            if n_obj != 2:
+                raise InputError(
+                    f"one coefficient each is for two objectives; for {n_obj} give a vector of "
+                    "weights for each distribution"
+                )
+            return np.stack([np.ones(M), given], axis=1), np.ones(2)
+        scale = np.full(n_obj, np.nan)
+        for j, cost in known.exact.items():
+            ends = np.asarray(cost(extreme_genomes(cost, self._low, high)), float)
+            scale[j] = np.ptp(ends) or 1.0
+        return spaced_weights(M, n_obj), scale
+
+    def _penalty(self, problem: Any, known: Beforehand, high: np.ndarray) -> dict[str, Any]:
+        if self.variant == "a":
+            return {}
+        if problem.n_obj != 2 or 1 not in known.exact:
+            raise InputError(
+                "variant='b' needs two objectives and a second one that is known beforehand; give "
+                "cheap={1: function}, or variant='a'"
+            )
+        if self.given is not None and self.given.ndim == 2:
+            raise InputError("variant='b' takes one coefficient for each distribution")
+        weights = spaced_penalties(self.n_distributions) if self.given is None else self.given
+        table = cost_by_choice(known.exact[1], self._low, high, self.random_state)
+        return {"penalty": table, "penalty_weights": weights}
+
+    def _initialize_infill(self) -> Population:
+        if self._first is not None and self._replayed is None:
+            self._learns = False
+            return Population.new(X=self._first)
+        return self._infill()
+
+    def _infill(self) -> Population:
+        if self._replayed is not None:
+            X, self._replayed = self._replayed, None
+            return Population.new(X=X)
+        X = self._low + self._learner.draw(self.samples_per_distribution, self.random_state)
+        self._learns = True
+        left = self._evaluations_left()
+        if left is None:
+            return Population.new(X=X)
+        kept = self.n_distributions
+        if left <= kept:
+            likeliest = self._new(self.architectures)
+            # Those that were never drawn; where there is none, what is left goes to samples.
+            X = likeliest[:left] if len(likeliest) else self._limited(X, left)
+            self._learns = False
+        elif len(self._new(X)) > left - kept:
+            X = self._limited(X, left - kept)
+            self._learns = False
+        return Population.new(X=X)
+
+    def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
+        self._advance(infills)
+
+    def _advance(self, infills: Any = None, **kwargs: Any) -> None:
+        if infills is None:
+            return
+        self._keep(infills)
+        if self._learns:
+            self.learnt = self._learner.learn(
+                as_genomes(infills.get("X")) - self._low,
+                np.asarray(infills.get("F"), dtype=float),
+                np.asarray(infills.get("CV"), dtype=float)[:, 0],
+            )
+        self.pop = Population.merge(Population.create(*self._elite), infills)
+
+    def _set_optimum(self) -> None:
+        """The non-dominated of everything evaluated; where nothing is feasible, pymoo's choice."""
+        if len(self._elite):
+            self.opt = Population.create(*self._elite)
+        else:
+            super()._set_optimum()
+
+    # -- what was evaluated -------------------------------------------------------------------
+
+    def _keep(self, population: Population) -> None:
+        """Take what is new into the set of all evaluated, and into the front if it belongs."""
+        new: dict[bytes, int] = {}
+        for i, key in enumerate(self._keys(as_genomes(population.get("X")))):
+            if key not in self._seen:
+                new.setdefault(key, i)
+        self._seen.update(new)
+        members = population[list(new.values())]
+        members = members[np.asarray(members.get("FEAS"), dtype=bool).reshape(-1)]
+        if len(members):
+            self._elite = self._elite.add(members)
+
+    def _keys(self, X: np.ndarray) -> list[bytes]:
+        canonical = self.eliminate_duplicates.canonical
+        return genome_keys(X if canonical is None else canonical(X))
+
+    def _feasible(self, X: np.ndarray) -> np.ndarray:
+        feasible = getattr(self.problem, "feasible", None)
+        if not callable(feasible) or not self.problem.has_constraints():
+            return np.ones(len(X), dtype=bool)
+        return np.asarray(feasible(X), dtype=bool)
+
+    def _new(self, X: np.ndarray) -> np.ndarray:
+        """The genomes that would be evaluations, each network once."""
+        met = self._feasible(X)
+        keys = self._keys(X)
+        first: dict[bytes, int] = {}
+        for i in np.flatnonzero(met):
+            if keys[i] not in self._seen:
+                first.setdefault(keys[i], int(i))
+        return X[list(first.values())]
+
+    def _limited(self, X: np.ndarray, evaluations: int) -> np.ndarray:
+        """The new ones among genomes, at most so many; all where none is new."""
+        new = self._new(X)
+        return new[:evaluations] if len(new) else X
+
+    def _evaluations_left(self) -> int | None:
+        """Of a budget in evaluations; None where the search ends by something else."""
+        most = getattr(self.termination, "n_max_evals", None)
+        if most is None or not np.isfinite(most):
+            return None
+        return max(0, int(most) - int(self.evaluator.n_eval))
+
+
+def _genomes(problem: Any, sampling: Any) -> np.ndarray:
+    """Genomes that were given to begin with, (n, n_var)."""
+    chosen = choose_sampling(problem, sampling)
+    if isinstance(chosen, Sampling):
+        raise InputError(
+            "multi-distribution samples from its distributions; give genomes as sampling, or "
+            "probabilities"
+        )
+    return as_genomes(chosen.get("X") if isinstance(chosen, Population) else chosen)
+
+
+def multi_distribution(
+    problem: Any,
+    *,
+    pop_size: int | None = None,
+    distributions: int | None = None,
+    samples_per_distribution: int | None = None,
+    pooled: bool | None = None,
+    variant: str | None = None,
+    step: str | None = None,
+    coefficients: Any = None,
+    self_normalised: bool | None = None,
+    stretched: bool | None = None,
+    probabilities: np.ndarray | None = None,
+    sampling: Any = None,
+    cheap: Mapping[int, Cost] | None = None,
+) -> MultiDistributionSearch:
+    """`MultiDistributionSearch`; settings as in `get_algorithm`.
+
+    Where nothing else is said, `pop_size` is the size of the pool: as many samples of each
+    distribution as it holds, and two at least.
+    """
+    size = population_size("pop_size", pop_size)
+    if samples_per_distribution is None:
+        given = checked_coefficients(coefficients)
+        M = distributions or (DISTRIBUTIONS if given is None else len(given))
+        samples_per_distribution = max(SAMPLES, size // max(1, int(M)))
+    if sampling is not None:
+        _genomes(problem, sampling)
+    settings: dict[str, Any] = {
+        "distributions": distributions,
+        "pooled": pooled,
+        "variant": variant,
+        "step": step,
+        "self_normalised": self_normalised,
+        "stretched": stretched,
+    }
+    return MultiDistributionSearch(
+        samples_per_distribution=samples_per_distribution,
+        coefficients=coefficients,
+        probabilities=probabilities,
+        sampling=sampling,
+        cheap=cheap,
+        evaluator=DistinctEvaluator(canonical_of(problem)),
+        **{name: value for name, value in settings.items() if value is not None},
+    )
