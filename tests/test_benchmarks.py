@@ -85,3 +85,18 @@ def test_the_figure_is_drawn(search_quality, tmp_path):
     }
     search_quality.draw(curves, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_three_arms_of_multi_distribution_are_measured(search_quality, data_dir, tmp_path):
+    benchmark = load("multi_distribution")
+    curves = {arm: [benchmark.measure((arm, seed)) for seed in (1, 2)] for arm in benchmark.ARMS}
+    for arm, (curve, _) in curves.items():
+        assert (np.diff(curve.hypervolume) >= 0).all() and 0.9 < curve.hypervolume[-1] <= 1
+        assert 4 <= curve.architectures <= 8 and 0.7 < curve.volume <= 1
+        assert (len(curve.effective) == 0) == (arm == "separate")
+    assert curves["pooled"][0].effective[0, 1] == pytest.approx(16)
+    assert (curves["own samples"][0].effective[:, 1] == 2).all()
+    row = benchmark.summary(curves["pooled"])
+    assert row["seeds"] == 2 and 0.9 < row["hypervolume_300"] <= 1
+    benchmark.draw(curves, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
