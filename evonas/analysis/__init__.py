@@ -2,15 +2,18 @@
 
 from typing import Any
 
+from evonas.analysis.distributions import DistributionHistory
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 
-__all__ = ["Front", "History", "Member", "save_figures", "save_front", "save_history"]
+_FIGURES = ("save_distributions", "save_figures", "save_front", "save_history")
+
+__all__ = ["DistributionHistory", "Front", "History", "Member", *_FIGURES]
 
 
 def __getattr__(name: str) -> Any:
     """Figures are reached through here: matplotlib is slow to import, and records need none."""
-    if name in ("save_figures", "save_front", "save_history"):
+    if name in _FIGURES:
         from evonas.analysis import figures
 
         return getattr(figures, name)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from evonas.analysis.distributions import DistributionHistory
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 from evonas.analysis.quantities import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart with any kind of colour vision, and in grey.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7f7f7f"
+CHOICES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
 SIZE = (7.2, 4.5)
 DPI = 150
 _STEPS = [1, 2, 2.5, 5, 10]  # between ticks; matplotlib's own choice makes multiples of 0.08
@@ -175,8 +177,56 @@ def draw_history(picture: HistoryPicture, ax: "Axes") -> "Axes":
     return ax
 
 
+def distributions_size(history: DistributionHistory) -> tuple[float, float]:
+    """Width and height in inches of the figure of distributions."""
+    _, M, genes, _ = history.probabilities.shape
+    columns = min(4, M)
+    return 0.6 + 2.4 * columns, 1.0 + -(-M // columns) * (0.7 + 0.19 * max(genes, 6))
+
+
+def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
+    """Draw how the probabilities of each gene moved, a panel for each distribution.
+
+    A gene is a band, which its choices divide: what fills it in the end is what was learnt.
+    """
+    g, M, genes, choices = history.probabilities.shape
+    columns = min(4, M)
+    axes = figure.subplots(-(-M // columns), columns, sharex=True, sharey=True, squeeze=False)
+    # A generation is drawn up to the next one; the last one, too, has to be seen.
+    x = np.append(history.evaluations, max(history.evaluations[-1], 1) * 1.02)
+    for m, ax in enumerate(axes.flat):
+        if m >= M:
+            ax.remove()
+            continue
+        for gene in range(genes):
+            edges = np.cumsum(history.probabilities[:, m, gene], axis=1)
+            edges = np.column_stack([np.zeros(g), edges])
+            edges = gene + 0.06 + 0.88 * np.vstack([edges, edges[-1:]])
+            for choice in range(choices):
+                ax.fill_between(
+                    x, edges[:, choice], edges[:, choice + 1], step="post", linewidth=0,
+                    color=CHOICES[choice % len(CHOICES)],
+                    label=f"choice {choice}" if gene == m == 0 else None,
+                )  # fmt: skip
+        ax.set_title(f"distribution {m + 1}", loc="left", fontsize=9)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.set(xlim=(0, x[-1]), ylim=(genes, 0))
+        every = -(-genes // 20)
+        ax.set_yticks(np.arange(0, genes, every) + 0.5, [str(j) for j in range(0, genes, every)])
+        ax.tick_params(left=False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, steps=_STEPS))
+    figure.supxlabel("networks evaluated", fontsize=10)
+    figure.supylabel("gene", fontsize=10)
+    figure.legend(loc="outside upper right", ncols=min(choices, 8), frameon=False, fontsize=9)
+    if history.name:
+        figure.suptitle(history.name, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
 def save_figures(folder: RunFolder) -> list[Path]:
     """Draw `figures/front.png` and `figures/hypervolume.png` from the run's two CSVs.
+
+    Of a multi-distribution search also `figures/distributions.png`, from its journal.
 
     Returns:
         The files written.
@@ -191,8 +241,13 @@ def save_figures(folder: RunFolder) -> list[Path]:
     front = folder.figures / "front.png"
     volume = folder.figures / "hypervolume.png"
     save_front(Front.load(folder.path), front)
-    save_history(History.load(folder.path), volume)
-    return [front, volume]
+    history = History.load(folder.path)
+    save_history(history, volume)
+    if "entropy_1" not in history.details:
+        return [front, volume]
+    distributions = folder.figures / "distributions.png"
+    save_distributions(DistributionHistory.load(folder.path), distributions)
+    return [front, volume, distributions]
 
 
 def save_front(front: Front, path: Path | str) -> None:
@@ -207,6 +262,12 @@ def save_history(history: History, path: Path | str) -> None:
     figure = Figure(figsize=SIZE, layout="constrained")
     draw_history(history_picture(history), figure.subplots())
     _save(figure, path)
+
+
+def save_distributions(history: DistributionHistory, path: Path | str) -> None:
+    """Draw how distributions moved into a file, atomically; leaves pyplot alone."""
+    figure = Figure(figsize=distributions_size(history), layout="constrained")
+    _save(draw_distributions(history, figure), path)
 
 
 def new_axes() -> "Axes":
