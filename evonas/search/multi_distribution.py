@@ -63,6 +63,9 @@ class MultiDistributionSearch(Algorithm):
     of all importance of a distribution (`self_normalised`); a step is as many times longer as the
     pool counts for more samples than its own (`stretched`; nothing changes for one distribution).
 
+    What violates a limit ranks last. Where most of a pool does, and the problem names feasible
+    genomes (`feasible_genomes`), these are drawn instead, as likely as the distributions make them.
+
     Networks that are drawn again are served from what was evaluated. Of a budget `("n_eval", n)`
     the last evaluations are kept for likeliest architectures that were never drawn.
 
@@ -219,6 +222,7 @@ class MultiDistributionSearch(Algorithm):
                 f"{self.n_distributions}; give distributions={len(distributions)}"
             )
         known = Beforehand.of(problem, self.cheap)
+        self._feasible_genomes = None if known.genomes is None else as_genomes(known.genomes)
         self._learner = Learner(
             distributions,
             *self._trade_offs(problem, known, high),
@@ -281,6 +285,7 @@ class MultiDistributionSearch(Algorithm):
             X, self._replayed = self._replayed, None
             return Population.new(X=X)
         X = self._low + self._learner.draw(self.samples_per_distribution, self.random_state)
+        X = self._mostly_feasible(X)
         self._learns = True
         left = self._evaluations_left()
         if left is None:
@@ -295,6 +300,28 @@ class MultiDistributionSearch(Algorithm):
             X = self._limited(X, left - kept)
             self._learns = False
         return Population.new(X=X)
+
+    def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
+        """A pool in which the infeasible are replaced, where they are more than half.
+
+        By genomes that are known to be feasible, as likely as the distribution makes them that the
+        infeasible one is of: of the networks of a table with gaps uniform samples would hit none.
+        """
+        genomes, met = self._feasible_genomes, self._feasible(X)
+        if genomes is None or met.mean() >= 0.5:
+            return X
+        X = X.copy()
+        logs = self.distributions.log_probability(genomes - self._low)
+        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+        steps = np.cumsum(weights, axis=1)
+        missing = np.flatnonzero(~met)
+        draws = self.random_state.random(len(missing))
+        for i, m, draw in zip(
+            missing, missing // self.samples_per_distribution, draws, strict=True
+        ):
+            at = np.searchsorted(steps[m], draw * steps[m, -1], side="right")
+            X[i] = genomes[min(int(at), len(genomes) - 1)]
+        return X
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
         self._advance(infills)

@@ -6,7 +6,7 @@ from pymoo.optimize import minimize
 
 from evonas.errors import InputError
 from evonas.operators import CategoricalDistributions, DistributionSampling
-from evonas.problems import get_problem
+from evonas.problems import TabularProblem, get_problem
 from evonas.search import MultiDistributionSearch, get_algorithm
 from evonas.search.learner import Learner, cost_by_choice, spaced_weights
 
@@ -74,6 +74,17 @@ def test_what_is_infeasible_is_never_an_architecture(make_problem):
     assert (problem.values(known)[:, 1] <= 4e5 + 5e4).all()
     evaluated = problem.evaluate(algorithm.architectures, return_as_dictionary=True)
     assert (evaluated["G"] <= 0).mean() >= 0.75
+
+
+def test_a_table_with_gaps_is_searched_among_what_it_holds():
+    rng = np.random.default_rng(0)
+    genes = np.unique(rng.integers(0, 4, (600, 12)), axis=0)  # of 16 million genomes
+    values = np.column_stack([30.0 - genes.sum(1), genes @ np.arange(1, 13)])
+    problem = TabularProblem(genes, values, ("error", "latency"))
+    algorithm = run(problem, budget=100)
+    assert algorithm.evaluator.n_eval == problem.evaluated == 100
+    uniform = values[rng.choice(len(values), 100, replace=False)]
+    assert problem.hypervolume(algorithm.opt.get("F")) > problem.hypervolume(uniform)
 
 
 def test_preference_vectors_lead_to_their_objectives(make_problem):
