@@ -304,12 +304,15 @@ class MultiDistributionSearch(Algorithm):
     def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
         """A pool in which the infeasible are replaced, where they are more than half.
 
-        By genomes that are known to be feasible, as likely as the distribution makes them that the
-        infeasible one is of: of the networks of a table with gaps uniform samples would hit none.
+        By genomes that are known to be feasible and were not evaluated yet, as likely as the
+        distribution makes them that the infeasible one is of: of the networks of a table with gaps
+        uniform samples would hit none.
         """
         genomes, met = self._feasible_genomes, self._feasible(X)
         if genomes is None or met.mean() >= 0.5:
             return X
+        unseen = self._new(genomes)
+        genomes = unseen if len(unseen) else genomes
         X = X.copy()
         logs = self.distributions.log_probability(genomes - self._low)
         weights = np.exp(logs - logs.max(axis=1, keepdims=True))
