@@ -1,7 +1,7 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from evonas.supernet.network import (
 from evonas.supernet.paths import PathSampling, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
-from evonas.training.trainer import mixed_precision
+from evonas.training.trainer import Companion, mixed_precision
 
 # Statistics of a path are those of the batch, so the batch is part of the number and never changes.
 # 125 images are twice a training batch, and still fit a processor's cache: 1,000 images of 32 x 32
@@ -132,8 +132,9 @@ class Supernet:
         seed: int = 0,
         paths: PathSampling | None = None,
         checkpoint: str | Path | None = None,
+        companion: Companion | None = None,
     ) -> Trainer:
-        """The training loop over sampled paths, not yet started."""
+        """The training loop over sampled paths, not yet started; arguments as of `Trainer`."""
         strategy = paths or get_paths(config.paths or "uniform")
 
         def passes(random_state: np.random.Generator) -> Iterable[tuple[Any, ...]]:
@@ -141,11 +142,22 @@ class Supernet:
             return [(tuple(genome),) for genome in genomes.tolist()]
 
         return Trainer(
-            self.network, self.data.train, config, seed=seed, passes=passes, checkpoint=checkpoint
+            self.network,
+            self.data.train,
+            config,
+            seed=seed,
+            passes=passes,
+            checkpoint=checkpoint,
+            companion=companion,
         )
 
+    @property
+    def validation_batches(self) -> int:
+        """Batches of validation images that `evaluate` goes through."""
+        return math.ceil(len(self.data.validation) / EVALUATION_BATCH)
+
     @torch.no_grad()
-    def evaluate(self, X: np.ndarray) -> Scores:
+    def evaluate(self, X: np.ndarray, *, batches: Collection[int] | None = None) -> Scores:
         """Score genomes on the validation images.
 
         Genomes that are equal functions share one evaluation, and paths that start alike share
@@ -154,26 +166,38 @@ class Supernet:
 
         Args:
             X: int (n, n_var).
+            batches: which of the `validation_batches` to score them on, from 0; by default all.
 
         Returns:
             Error in percent and loss in nats, each (n,).
 
         Raises:
-            InputError: a genome is none of the space, or a network's loss is not finite.
+            InputError: a genome is none of the space, there is no such batch, or a network's loss
+                is not finite.
         """
+        if batches is not None and not set(batches) <= set(range(self.validation_batches)):
+            raise InputError(
+                f"batches are {sorted(batches)}; give some of 0 to {self.validation_batches - 1}"
+            )
+        if batches is not None and not batches:
+            raise InputError("no batch to score networks on; give one or more")
         space = self.space
         canonical = space.lift(space.canonical(space.check(X)))
         distinct, where = np.unique(canonical, axis=0, return_inverse=True)
-        scores = self._score([tuple(genome) for genome in distinct.tolist()])
+        scores = self._score([tuple(genome) for genome in distinct.tolist()], batches)
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
-    def _score(self, genomes: Sequence[tuple[int, ...]]) -> np.ndarray:
+    def _score(
+        self, genomes: Sequence[tuple[int, ...]], chosen: Collection[int] | None = None
+    ) -> np.ndarray:
         """Error and loss (n, 2) of genomes as written, in the numbering of the base space."""
         wrong = torch.zeros(len(genomes), device=self.device)
         loss = torch.zeros(len(genomes), device=self.device)
         images = 0
-        for batch, labels in self._batches():
+        for number, (batch, labels) in enumerate(self._batches()):
+            if chosen is not None and number not in chosen:
+                continue
             with mixed_precision(self.device):
                 for i, logits in enumerate(self.network.each(batch, genomes)):
                     wrong[i] += (logits.argmax(1) != labels).sum()

@@ -42,6 +42,22 @@ class Batches(Protocol):
         ...
 
 
+class Companion(Protocol):
+    """Something that goes along with a training, and is part of its checkpoints."""
+
+    def after_step(self, step: int) -> None:
+        """A step has been made; so many are done."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that its further course depends on, as JSON can hold it."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        ...
+
+
 Passes = Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
 
 
@@ -74,6 +90,8 @@ class Trainer:
             its own; the gradients of their mean losses are added. The passes of a supernet are
             the genomes of its sampling strategy.
         checkpoint: file that holds the state after each epoch; read at once if it exists.
+        companion: told of each step; its state goes into the checkpoints, and comes back from
+            them.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -89,6 +107,7 @@ class Trainer:
         seed: int = 0,
         passes: Passes = one_pass,
         checkpoint: str | Path | None = None,
+        companion: Companion | None = None,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -103,6 +122,7 @@ class Trainer:
         self.random_state = np.random.default_rng(seed)
         self.seed = seed
         self.step = 0
+        self.companion = companion
         self.optimizer = torch.optim.SGD(
             self.parameters,
             lr=config.lr,
@@ -160,6 +180,8 @@ class Trainer:
         while self.step < self.steps:
             for images, labels in self.epoch():
                 losses.append(self.train_step(images, labels))
+                if self.companion:
+                    self.companion.after_step(self.step)
                 if len(losses) >= look_every or self.step == self.steps:
                     self._look(losses, on_step)
                 if stop():
@@ -216,14 +238,14 @@ class Trainer:
             if self.config.momentum:
                 tensors[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"]
         tensors["generator"] = self.generator.get_state()
-        return Checkpoint(
-            {k: v.clone() for k, v in tensors.items()},
-            {
-                "step": self.step,
-                "settings": {**to_dict(self.config), "seed": self.seed},
-                "random_state": json.dumps(self.random_state.bit_generator.state),
-            },
-        )
+        values = {
+            "step": self.step,
+            "settings": {**to_dict(self.config), "seed": self.seed},
+            "random_state": json.dumps(self.random_state.bit_generator.state),
+        }
+        if self.companion:
+            values["companion"] = self.companion.state()
+        return Checkpoint({k: v.clone() for k, v in tensors.items()}, values)
 
     def _restore(self, saved: Checkpoint) -> None:
         before = saved.values.get("settings", {})
@@ -251,6 +273,12 @@ class Trainer:
         self.generator.set_state(saved.tensors["generator"])
         self.random_state.bit_generator.state = json.loads(saved.values["random_state"])
         self.step = int(saved.values["step"])
+        if self.companion:
+            if "companion" not in saved.values:
+                raise InputError(
+                    f"{self.checkpoint} is of another kind of training; give another run folder"
+                )
+            self.companion.restore(saved.values["companion"])
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of (images, labels), drawn from the trainer's generator."""

@@ -53,6 +53,19 @@ def test_scores_do_not_depend_on_the_company(trained, space):
     assert together.loss.tolist() == [s.loss[0] for s in alone]
 
 
+def test_scores_on_some_batches_add_up_to_those_on_all(trained, space):
+    X = genomes(space, 4)
+    sizes = [len(labels) for _, labels in trained._batches()]
+    assert len(sizes) == trained.validation_batches > 1
+    each = [trained.evaluate(X, batches=[i]) for i in range(len(sizes))]
+    whole = trained.evaluate(X)
+    np.testing.assert_allclose(np.average([s.loss for s in each], 0, sizes), whole.loss)
+    np.testing.assert_allclose(np.average([s.error for s in each], 0, sizes), whole.error)
+    for wrong in ([], [-1], [len(sizes)]):
+        with pytest.raises(InputError, match="batch"):
+            trained.evaluate(X, batches=wrong)
+
+
 def test_paths_that_start_alike_share_layers(trained, space):
     X = np.array([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1], [2, 0, 1, 0, 0, 1]])
     images = torch.rand(5, *space.input_shape)
@@ -91,7 +104,7 @@ def test_equal_networks_share_one_evaluation(trained, space, monkeypatch):
     X = np.array([[1, 0, 1, 0, 1, 0]] * 3)
     calls = []
     score = trained._score
-    monkeypatch.setattr(trained, "_score", lambda genomes: calls.extend(genomes) or score(genomes))
+    monkeypatch.setattr(trained, "_score", lambda X, *more: calls.extend(X) or score(X, *more))
     scores = trained.evaluate(X)
     assert len(calls) == 1 and len(set(scores.error)) == 1
 

@@ -63,6 +63,39 @@ def test_matches_torch_sgd(data):
     assert torch.allclose(weights(net), weights(other), atol=1e-6)
 
 
+class Diary:
+    """A companion that notes the steps."""
+
+    def __init__(self):
+        self.steps = []
+
+    def after_step(self, step):
+        self.steps.append(step)
+
+    def state(self):
+        return {"steps": list(self.steps)}
+
+    def restore(self, state):
+        self.steps = list(state["steps"])
+
+
+def test_a_companion_goes_along_and_comes_back(data, tmp_path):
+    path = tmp_path / "training.safetensors"
+    first = Trainer(network(), data, settings(), checkpoint=path, companion=Diary())
+    assert not first.train(stop=lambda: first.step >= 17)
+    assert first.companion.steps == list(range(1, 18))
+    second = Trainer(network(), data, settings(), checkpoint=path, companion=Diary())
+    assert second.companion.steps == list(range(1, second.step + 1)) and second.step > 0
+    second.train()
+    assert second.companion.steps == list(range(1, 31))
+    Trainer(network(), data, settings(), checkpoint=tmp_path / "alone.safetensors").train()
+    with pytest.raises(InputError, match="another kind of training"):
+        Trainer(
+            network(), data, settings(), checkpoint=tmp_path / "alone.safetensors",
+            companion=Diary(),
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("half", [None, 0.5])
 @pytest.mark.parametrize("stop_at", [1, 11, 23])
 def test_resumes_bit_for_bit(data, tmp_path, stop_at, half):
