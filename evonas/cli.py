@@ -344,7 +344,7 @@ def _show_run(done: Any, plugins: str = "") -> None:
     _print_table(table)
     path = done.folder.path
     print(f"run folder  {path}")
-    more = ", distributions.png" if done.config.distributions else ""
+    more = ", distributions.png" if (done.folder.figures / "distributions.png").is_file() else ""
     print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png{more}")
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")

@@ -170,8 +170,8 @@ class CategoricalDistributions:
         return length
 
     def fixed_step(self, gradient: np.ndarray) -> np.ndarray:
-        """Move up gradients by one over the number of all choices; returns lengths, (M,)."""
-        rate = 1.0 / float(self.n_choices.sum())
+        """Move up gradients by one over the number of all free choices; returns lengths, (M,)."""
+        rate = 1.0 / max(1.0, float(self.n_choices[self._last > 0].sum()))
         norm = np.sqrt((self._fisher_root(gradient) ** 2).sum(axis=(1, 2)))
         self._move(rate * gradient)
         return rate * norm
@@ -235,7 +235,8 @@ class CategoricalDistributions:
         above = np.where(self._there, np.maximum(self.probabilities + change - floor, 0.0), 0.0)
         total = above.sum(axis=2, keepdims=True)
         room = 1.0 - floor.sum(axis=1)[:, None]
-        self.probabilities = floor + above * (room / total)
+        still = np.all(change == 0, axis=(1, 2), keepdims=True)
+        self.probabilities = np.where(still, self.probabilities, floor + above * (room / total))
 
     def _genomes(self, X: np.ndarray) -> np.ndarray:
         X = as_genomes(X)

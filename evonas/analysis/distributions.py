@@ -58,8 +58,8 @@ class DistributionHistory:
         """
         evaluations: list[int] = []
         probabilities: list[list] = []
+        before = 0
         for search in searches:
-            before = 0
             for generation in search.generations:
                 state = generation.state or {}
                 if "probabilities" in state:

@@ -52,7 +52,7 @@ class Learner:
         weights: of each objective for each distribution, not negative (M, n_obj); those of the
             first objective alone where there is a penalty.
         scale: what objectives are divided by, (n_obj,); NaN for those of which the first samples
-            tell the range.
+            that differ tell the range.
         pooled: whether each learns from the samples of all.
         step: "asng" or "fixed".
         self_normalised: whether ranks are shares of all importance of a distribution.
@@ -99,7 +99,8 @@ class Learner:
         met = np.ones(len(X), dtype=bool) if violation is None else violation <= 0
         if np.isnan(self.scale).any():
             self.scale = np.where(np.isnan(self.scale), _ranges(F[met]), self.scale)
-        keys = self.weights @ np.where(met, (F / self.scale).T, 0.0)
+        scale = np.where(np.isnan(self.scale), 1.0, self.scale)
+        keys = self.weights @ np.where(met, (F / scale).T, 0.0)
         if not met.all():
             assert violation is not None
             worst = keys[:, met].max(axis=1, initial=0.0) + 1.0
@@ -137,9 +138,11 @@ class Learner:
 
 
 def _ranges(F: np.ndarray) -> np.ndarray:
-    """Differences between largest and smallest values, (n_obj,); 1 where there is none."""
-    span = np.ptp(F, axis=0) if len(F) else np.ones(F.shape[1])
-    return np.where(span > 0, span, 1.0)
+    """Differences between largest and smallest values, (n_obj,); NaN where there is none yet."""
+    if len(F) < 2:
+        return np.full(F.shape[1], np.nan)
+    span = np.ptp(F, axis=0)
+    return np.where(span > 0, span, np.nan)
 
 
 def checked_coefficients(coefficients: Any) -> np.ndarray | None:

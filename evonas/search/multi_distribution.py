@@ -78,11 +78,12 @@ class MultiDistributionSearch(Algorithm):
         step: "asng", or "fixed": one over the number of all choices.
         coefficients: of the second objective in units of the first, ascending, (M,); of "b" those
             of the cost as share of the largest that a choice adds, against a utility from -1 to 1.
-            Or a vector of weights for each distribution, (M, n_obj). By default spaced over the
-            range of cost.
+            Or a vector of weights for each distribution, (M, n_obj), which multiply the objectives
+            as they are. By default spaced over the range of cost.
         self_normalised: see above.
         stretched: see above.
-        probabilities: (M, n_var, max choices) to begin with; uniform by default.
+        probabilities: (M, n_var, max choices) to begin with, or `CategoricalDistributions`; uniform
+            by default.
         sampling: genomes (n, n_var) or a Population to evaluate first; they teach nothing.
         cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has no
             `cheap_values`.
@@ -90,14 +91,17 @@ class MultiDistributionSearch(Algorithm):
 
     Attributes:
         distributions: the `CategoricalDistributions`, once set up.
-        architectures: the likeliest genome of each distribution, int (M, n_var).
-        coefficients: as used, (M,) for two objectives, in units of the objectives; None as long as
-            the first generation has to tell the range.
+        architectures: the likeliest genome of each distribution, int (M, n_var); where that
+            violates a limit, the likeliest of all evaluated that do not.
+        coefficients: as used: (M,) for two objectives, of the second in units of the first; else
+            weights (M, n_obj); of variant "b" as given there. None as long as the first generations
+            have to tell the range of an objective.
         learnt: `Learnt` of the last generation; None before the first.
 
     Raises:
         InputError: a setting is wrong; on set-up: the problem has one objective, coefficients are
-            not for its objectives, or "b" has no cost that is known beforehand.
+            not for its objectives, or "b" has no cost that is known beforehand; later: an objective
+            is no finite number, or not what `cheap` says.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class MultiDistributionSearch(Algorithm):
         coefficients: Any = None,
         self_normalised: bool = True,
         stretched: bool = True,
-        probabilities: np.ndarray | None = None,
+        probabilities: np.ndarray | CategoricalDistributions | None = None,
         sampling: Any = None,
         cheap: Mapping[int, Cost] | None = None,
         evaluator: Evaluator | None = None,
@@ -140,6 +144,8 @@ class MultiDistributionSearch(Algorithm):
         self.step = checked_choice("step", step, STEPS)
         self.given = given
         self.self_normalised, self.stretched = bool(self_normalised), bool(stretched)
+        if isinstance(probabilities, CategoricalDistributions):
+            probabilities = probabilities.probabilities
         self.probabilities, self.sampling, self.cheap = probabilities, sampling, cheap
         self.learnt: Learnt | None = None
         self._own_evaluator = evaluator is None
@@ -153,8 +159,19 @@ class MultiDistributionSearch(Algorithm):
 
     @property
     def architectures(self) -> np.ndarray:
-        """The likeliest genome of each distribution, int (M, n_var)."""
-        return self._low + self.distributions.argmax()
+        """The likeliest genome of each distribution that violates no limit, int (M, n_var)."""
+        X = self._low + self.distributions.argmax()
+        wrong = ~self._feasible(X) | [key in self._violating for key in self._keys(X)]
+        if wrong.any() and self._good:
+            good = np.array(list(self._good.values()))
+            likeliest = self.distributions.log_probability(good - self._low).argmax(axis=1)
+            X[wrong] = good[likeliest[wrong]]
+        return X
+
+    @property
+    def least_evaluations(self) -> int:
+        """Of a budget: one pool, and one for each architecture."""
+        return self.n_offsprings + self.n_distributions
 
     @property
     def coefficients(self) -> np.ndarray | None:
@@ -165,9 +182,8 @@ class MultiDistributionSearch(Algorithm):
         if np.isnan(learner.scale).any():
             return None
         weights = learner.weights / learner.scale
-        return (
-            weights[:, 1] / weights[:, 0] if self.given is None or self.given.ndim == 1 else weights
-        )
+        vectors = weights.shape[1] > 2 or (self.given is not None and self.given.ndim == 2)
+        return weights if vectors else weights[:, 1] / weights[:, 0]
 
     # -- what a journal keeps -----------------------------------------------------------------
 
@@ -205,10 +221,13 @@ class MultiDistributionSearch(Algorithm):
             )
         self._low, high = integer_bounds(problem)
         self.eliminate_duplicates = SeenBefore(canonical_of(problem))
-        if self._own_evaluator:
+        if self._own_evaluator and kwargs.get("evaluator") is None:
             self.evaluator = DistinctEvaluator(canonical_of(problem))
         self._elite = Elite()
         self._seen: set[bytes] = set()
+        self._violating: set[bytes] = set()
+        self._good: dict[bytes, np.ndarray] = {}  # evaluated and feasible
+        self._least_wrong = Population.empty()
         self._first = None if self.sampling is None else _genomes(problem, self.sampling)
         try:
             distributions = CategoricalDistributions(
@@ -222,6 +241,7 @@ class MultiDistributionSearch(Algorithm):
                 f"{self.n_distributions}; give distributions={len(distributions)}"
             )
         known = Beforehand.of(problem, self.cheap)
+        self._known = None if self.cheap is None else known  # else there is nothing to check
         self._feasible_genomes = None if known.genomes is None else as_genomes(known.genomes)
         self._learner = Learner(
             distributions,
@@ -256,8 +276,11 @@ class MultiDistributionSearch(Algorithm):
             return np.stack([np.ones(M), given], axis=1), np.ones(2)
         scale = np.full(n_obj, np.nan)
         for j, cost in known.exact.items():
-            ends = np.asarray(cost(extreme_genomes(cost, self._low, high)), float)
-            scale[j] = np.ptp(ends) or 1.0
+            # what a table does not hold has no cost of its own
+            ends = known.genomes
+            if ends is None:
+                ends = extreme_genomes(cost, self._low, high)
+            scale[j] = np.ptp(np.asarray(cost(as_genomes(ends)), float)) or 1.0
         return spaced_weights(M, n_obj), scale
 
     def _penalty(self, problem: Any, known: Beforehand, high: np.ndarray) -> dict[str, Any]:
@@ -330,16 +353,28 @@ class MultiDistributionSearch(Algorithm):
         self._advance(infills)
 
     def _advance(self, infills: Any = None, **kwargs: Any) -> None:
-        if infills is None:
+        if infills is None or not len(infills):
             return
+        X = as_genomes(infills.get("X"))
+        F = np.asarray(infills.get("F"), dtype=float)
+        violation = np.asarray(infills.get("CV"), dtype=float)[:, 0]
+        self._check(X, F, violation <= 0)
         self._keep(infills)
         if self._learns:
-            self.learnt = self._learner.learn(
-                as_genomes(infills.get("X")) - self._low,
-                np.asarray(infills.get("F"), dtype=float),
-                np.asarray(infills.get("CV"), dtype=float)[:, 0],
+            self.learnt = self._learner.learn(X - self._low, F, violation)
+        best = Population.create(*self._elite) if len(self._elite) else self._least_wrong
+        self.pop = Population.merge(best, infills)
+
+    def _check(self, X: np.ndarray, F: np.ndarray, met: np.ndarray) -> None:
+        bad = met & ~np.isfinite(F).all(axis=1)
+        if bad.any():
+            i = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"the objectives of the genome {X[i].tolist()} are {F[i].tolist()}; give finite "
+                "numbers, or make it violate a constraint"
             )
-        self.pop = Population.merge(Population.create(*self._elite), infills)
+        if self._known is not None and met.any():
+            self._known.check(X[met], F[met])
 
     def _set_optimum(self) -> None:
         """The non-dominated of everything evaluated; where nothing is feasible, pymoo's choice."""
@@ -358,9 +393,18 @@ class MultiDistributionSearch(Algorithm):
                 new.setdefault(key, i)
         self._seen.update(new)
         members = population[list(new.values())]
-        members = members[np.asarray(members.get("FEAS"), dtype=bool).reshape(-1)]
-        if len(members):
-            self._elite = self._elite.add(members)
+        if not len(members):
+            return
+        met = np.asarray(members.get("FEAS"), dtype=bool).reshape(-1)
+        X = as_genomes(members.get("X"))
+        keys = list(new)
+        self._good.update({keys[i]: X[i] for i in np.flatnonzero(met)})
+        self._violating.update(keys[i] for i in np.flatnonzero(~met))
+        if met.any():
+            self._elite = self._elite.add(members[met])
+        elif not len(self._elite):
+            wrong = Population.merge(self._least_wrong, members)
+            self._least_wrong = wrong[[int(np.argmin(wrong.get("CV")[:, 0]))]]
 
     def _keys(self, X: np.ndarray) -> list[bytes]:
         canonical = self.eliminate_duplicates.canonical
@@ -418,7 +462,7 @@ def multi_distribution(
     coefficients: Any = None,
     self_normalised: bool | None = None,
     stretched: bool | None = None,
-    probabilities: np.ndarray | None = None,
+    probabilities: np.ndarray | CategoricalDistributions | None = None,
     sampling: Any = None,
     cheap: Mapping[int, Cost] | None = None,
 ) -> MultiDistributionSearch:
@@ -428,10 +472,12 @@ def multi_distribution(
     distribution as it holds, and two at least.
     """
     size = population_size("pop_size", pop_size)
+    if distributions is not None:
+        distributions = population_size("distributions", distributions, least=1)
     if samples_per_distribution is None:
         given = checked_coefficients(coefficients)
         M = distributions or (DISTRIBUTIONS if given is None else len(given))
-        samples_per_distribution = max(SAMPLES, size // max(1, int(M)))
+        samples_per_distribution = max(SAMPLES, size // M)
     if sampling is not None:
         _genomes(problem, sampling)
     settings: dict[str, Any] = {

@@ -101,6 +101,12 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     problem = workspace.problem  # settles names and constraints before anything is measured
     # Refuses what the algorithm or the start cannot do before minutes of training, not after.
     algorithm = workspace.algorithm()
+    least = getattr(algorithm, "least_evaluations", 1)
+    if filled.evaluations is not None and filled.evaluations < least:
+        raise InputError(
+            f"{filled.distributions} distributions learn nothing from {filled.evaluations} "
+            f"evaluations; give --evaluations {least} or more, or fewer --distributions"
+        )
     if filled.start:
         for network in read_networks(filled.start):
             problem.space.encode(network)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pymoo.core.evaluator import Evaluator
 from pymoo.optimize import minimize
 
 from evonas.errors import InputError
@@ -67,13 +68,39 @@ def test_larger_coefficients_give_cheaper_architectures(make_problem):
     np.testing.assert_array_equal(algorithm.coefficients, [0, 1e-5, 1e-4, 1e-2])
 
 
-def test_what_is_infeasible_is_never_an_architecture(make_problem):
-    problem = make_problem["choices"](budget=4e5)
-    algorithm = run(problem, budget=200)
-    known = np.asarray(algorithm.opt.get("X"))
-    assert (problem.values(known)[:, 1] <= 4e5 + 5e4).all()
-    evaluated = problem.evaluate(algorithm.architectures, return_as_dictionary=True)
-    assert (evaluated["G"] <= 0).mean() >= 0.75
+@pytest.mark.parametrize("kind", ["choices", "cheap"])
+@pytest.mark.parametrize("limit", [3.2e5, 4e5])
+def test_what_is_infeasible_is_never_an_architecture(kind, limit, make_problem):
+    for seed in range(3):
+        problem = make_problem[kind](budget=limit)
+        algorithm = run(problem, budget=200, seed=seed)
+        for X in (algorithm.architectures, np.asarray(algorithm.opt.get("X"))):
+            evaluated = problem.evaluate(X, return_as_dictionary=True)
+            assert (evaluated["G"] <= 0).all()
+        assert len(keys(algorithm.architectures)) >= 3
+
+
+def test_a_range_is_told_by_the_first_samples_that_differ():
+    learner = Learner(
+        CategoricalDistributions([3, 4, 2], 2), spaced_weights(2, 2), np.full(2, np.nan)
+    )
+    rng = np.random.default_rng(0)
+    X, F = rng.integers(0, [3, 4, 2], (4, 3)), rng.random((4, 2))
+    one = np.array([0.0, 1, 1, 1])
+    learner.learn(X, F, one)
+    assert np.isnan(learner.scale).all()
+    assert learner.state()["scale"] == [None, None]
+    learner.learn(X, np.where([True, False], 5.0, F))
+    assert np.isnan(learner.scale[0]) and learner.scale[1] == np.ptp(F[:, 1])
+    learner.learn(X, F)
+    np.testing.assert_array_equal(learner.scale, np.ptp(F, axis=0))
+
+
+def test_where_nothing_is_feasible_the_result_is_the_least_wrong(make_problem):
+    problem = make_problem["choices"](budget=-1e7)
+    result = minimize(problem, MultiDistributionSearch(), ("n_eval", 60), seed=1)
+    G = problem.evaluate(np.array(problem.asked), return_as_dictionary=True)["G"]
+    assert result.X is None and result.algorithm.opt.get("G").min() == G.min()
 
 
 def test_a_table_with_gaps_is_searched_among_what_it_holds():
@@ -108,6 +135,35 @@ def test_by_default_coefficients_span_the_range_of_a_known_cost(make_problem):
     ratio = algorithm.coefficients * algorithm._learner.scale[1] / algorithm._learner.scale[0]
     np.testing.assert_allclose(ratio[[0, -1]], [0.03, 50])
     assert algorithm._learner.scale[1] >= np.ptp(cost)
+
+
+def test_coefficients_of_more_objectives_are_vectors(make_problem):
+    algorithm = run(make_problem["choices"](n_obj=3), budget=60)
+    assert algorithm.coefficients.shape == (8, 3)
+
+
+def test_what_is_said_to_be_cheap_is_checked(make_problem):
+    with pytest.raises(InputError, match="correct one of them"):
+        run(make_problem["choices"](), cheap={1: lambda X: X.sum(axis=1)})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_objective_that_is_no_number_is_an_error(value, make_problem):
+    class Failing(make_problem["choices"]):
+        def _evaluate(self, X, out, *args, **kwargs):
+            super()._evaluate(X, out)
+            out["F"][X[:, 0] == 1, 0] = value
+
+    with pytest.raises(InputError, match="finite numbers") as refusal:
+        run(Failing())
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_evaluator_of_ones_own_is_used(make_problem):
+    evaluator = Evaluator()
+    problem = make_problem["choices"]()
+    minimize(problem, MultiDistributionSearch(), ("n_eval", 60), seed=1, evaluator=evaluator)
+    assert evaluator.n_eval == len(problem.asked) >= 60
 
 
 def test_variant_b_follows_the_gradient_of_a_known_cost(make_problem):
@@ -162,9 +218,10 @@ def test_own_samples_only_are_independent_searches():
 def test_starts_from_given_probabilities(make_problem):
     problem = make_problem["choices"](n_choices=[4] * 6)
     learnt = run(problem, budget=300).distributions
-    again = MultiDistributionSearch(probabilities=learnt.probabilities)
-    again.setup(problem, termination=("n_eval", 50), seed=1)
-    np.testing.assert_array_equal(again.architectures, learnt.argmax())
+    for given in (learnt, learnt.probabilities):
+        again = MultiDistributionSearch(probabilities=given)
+        again.setup(problem, termination=("n_eval", 50), seed=1)
+        np.testing.assert_array_equal(again.architectures, learnt.argmax())
     # and any other algorithm can start from them
     sampling = DistributionSampling(learnt)
     minimize(problem, get_algorithm("nsga2", problem, sampling=sampling), ("n_eval", 60), seed=1)
@@ -213,6 +270,7 @@ def test_the_pool_is_as_large_as_the_population():
         ({"coefficients": [0.1, 0.2], "distributions": 3}, "2 coefficients for 3"),
         ({"samples_per_distribution": 1}, "2 or more"),
         ({"distributions": 0}, "distributions=0"),
+        ({"distributions": "many"}, "distributions='many'"),
         ({"variant": "c"}, "variant='c'"),
         ({"step": "adam"}, "step='adam'"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from evonas.config import RunConfig, TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
-from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill
+from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill, plan
 
 ALL = frozenset({"steps", "evaluations", "validation_images"})
 TIMING = Timing(step=0.1, image=1e-4)
@@ -88,3 +88,17 @@ def test_the_budget_named_as_enough_is_enough(config):
     enough = float(str(error.value).rsplit(" ", 1)[1].rstrip("s"))
     planned = divide(enough, TIMING, config, images=2000, free=ALL)
     assert planned.training.steps >= LEAST_STEPS
+
+
+def test_distributions_are_settled_or_refused(data_dir):
+    def table(**settings):
+        return RunConfig(problem="nasbench-macro-params", data_dir=str(data_dir), **settings)
+
+    many = plan(table(algorithm="multi-distribution"))
+    assert many.config.distributions == 8 and many.config.evaluations == 500
+    assert plan(table()).config.distributions is None
+    with pytest.raises(InputError, match="'nsga2' has no distributions"):
+        plan(table(algorithm="nsga2", distributions=4))
+    with pytest.raises(InputError, match="--evaluations 24 or more"):
+        plan(table(algorithm="multi-distribution", evaluations=23))
+    plan(table(algorithm="multi-distribution", evaluations=24))
