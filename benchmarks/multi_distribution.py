@@ -19,7 +19,6 @@ with the published table. A minute on two cores.
 
 import argparse
 import copy
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +26,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from search_quality import Watch, untouched
+from search_quality import (
+    Watch,
+    draw_band,
+    draw_missing,
+    evaluations_to,
+    hypervolumes,
+    parsed,
+    untouched,
+)
 from threadpoolctl import threadpool_limits
 
 from evonas.errors import InputError
@@ -77,8 +84,8 @@ def together(seed: int, budget: int, pooled: bool) -> tuple[Watch, MultiDistribu
     return watch, algorithm, effective
 
 
-def separately(seed: int, budget: int) -> tuple[np.ndarray, np.ndarray, list]:
-    """Eight searches of one distribution; networks in the order of their evaluation, (n, n_var)."""
+def separately(seed: int, budget: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eight searches of one distribution: networks in the order of evaluation, architectures."""
     # the coefficients of the other arms, which settle them from their first samples
     settled = _started(Watch(TABLE, budget), seed, budget, distributions=DISTRIBUTIONS)
     settled.next()
@@ -97,7 +104,7 @@ def separately(seed: int, budget: int) -> tuple[np.ndarray, np.ndarray, list]:
                 search.next()
             asked += watch.asked[before:]
     likeliest = np.concatenate([search.architectures for search in searches])
-    return np.array(asked[:budget]), likeliest, []
+    return np.array(asked[:budget]), likeliest
 
 
 def measure(job: tuple[str, int]) -> Curve:
@@ -106,15 +113,14 @@ def measure(job: tuple[str, int]) -> Curve:
     problem = copy.deepcopy(untouched(TABLE))  # which remembers what it is asked
     with threadpool_limits(1):
         if arm == "separate":
-            X, _, effective = separately(seed, EVALUATIONS)
-            _, likeliest, _ = separately(seed, AFTER)
+            X, effective = separately(seed, EVALUATIONS)[0], []
+            likeliest = separately(seed, AFTER)[1]
         else:
             watch, _, effective = together(seed, EVALUATIONS, arm == "pooled")
             X = np.array(watch.asked[:EVALUATIONS])
             likeliest = together(seed, AFTER, arm == "pooled")[1].architectures
     F = problem.evaluate(X, return_values_of="F")
-    shares = np.array([problem.hypervolume(F[:n]) for n in range(1, len(F) + 1)])
-    shares = np.concatenate([shares, np.full(EVALUATIONS - len(shares), shares[-1])])
+    shares = hypervolumes(problem, F, EVALUATIONS)
     likeliest = np.unique(problem.canonical(likeliest), axis=0)
     volume = problem.hypervolume(problem.evaluate(likeliest, return_values_of="F"))
     return Curve(arm, shares, np.array(effective).reshape(-1, 2), len(likeliest), volume)
@@ -125,10 +131,7 @@ def summary(curves: list[Curve]) -> dict[str, object]:
     shares = np.stack([curve.hypervolume for curve in curves])
     row: dict[str, object] = {"arm": curves[0].arm, "seeds": len(curves)}
     for target in TARGETS:
-        there = shares >= target
-        needed = np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)
-        middle = float(np.median(needed))
-        row[f"to_{100 * target:g}%"] = f"{middle:g}" if np.isfinite(middle) else f">{EVALUATIONS}"
+        row[f"to_{100 * target:g}%"] = evaluations_to(target, shares)[""]
     for n in (100, 200, 300, 400):
         row[f"hypervolume_{n}"] = round(float(shares[:, n - 1].mean()), 4)
     row[f"architectures_{AFTER}"] = round(float(np.mean([c.architectures for c in curves])), 2)
@@ -144,18 +147,12 @@ def draw(curves: dict[str, list[Curve]], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     colours = dict(zip(ARMS, ("#7f7f7f", "#0072B2", "#D55E00"), strict=True))
     for arm, of_one in curves.items():
-        missing = 100 * (1 - np.stack([curve.hypervolume for curve in of_one]))
-        low, middle, high = np.maximum(np.quantile(missing, (0.1, 0.5, 0.9), axis=0), 1e-3)
-        x = np.arange(1, len(middle) + 1)
-        left.plot(x, middle, color=colours[arm], label=arm)
-        left.fill_between(x, low, high, color=colours[arm], alpha=0.15, linewidth=0)
+        draw_missing(left, [curve.hypervolume for curve in of_one], colours[arm], arm)
         if not all(len(curve.effective) for curve in of_one):
             continue
         grid = np.arange(2 * DISTRIBUTIONS, EVALUATIONS + 1)
         effective = np.stack([np.interp(grid, *curve.effective.T) for curve in of_one])
-        low, middle, high = np.quantile(effective, (0.1, 0.5, 0.9), axis=0)
-        right.plot(grid, middle, color=colours[arm])
-        right.fill_between(grid, low, high, color=colours[arm], alpha=0.15, linewidth=0)
+        draw_band(right, grid, effective, colours[arm])
     left.set(yscale="log", ylabel="% of the best hypervolume missing", xlim=(0, EVALUATIONS))
     right.set(ylabel="effective samples of a distribution", ylim=(0, None), xlim=(0, EVALUATIONS))
     for ax in (left, right):
@@ -168,23 +165,16 @@ def draw(curves: dict[str, list[Curve]], path: Path) -> None:
 def main() -> int:
     """Search, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=31, help="how many")
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder of the CSV and figure")
-    arguments = parser.parse_args()
-    if arguments.seeds < 1:
-        parser.error("--seeds: give one or more")
+    arguments = parsed(parser)
     try:
         untouched(TABLE)
     except InputError as error:
         print(f"multi_distribution: {error}", file=sys.stderr)
         return 2
     arguments.output.mkdir(parents=True, exist_ok=True)
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     curves: dict[str, list[Curve]] = {arm: [] for arm in ARMS}
     with ProcessPoolExecutor(arguments.processes) as pool:
-        for curve in pool.map(measure, [(arm, seed) for arm in ARMS for seed in seeds]):
+        for curve in pool.map(measure, [(arm, seed) for arm in ARMS for seed in arguments.seeds]):
             curves[curve.arm].append(curve)
     rows = [summary(of_one) for of_one in curves.values()]
     for row in rows:

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from moocore import is_nondominated
 from threadpoolctl import threadpool_limits
 
@@ -204,6 +205,31 @@ class Curve:
     overhead: float
 
 
+def hypervolumes(problem: TabularProblem, F: np.ndarray, evaluations: int) -> np.ndarray:
+    """Share of the best after 1, 2, ... of the networks with objectives F, (evaluations,)."""
+    shares = np.zeros(evaluations)
+    front = F[:0]
+    for i, point in enumerate(F):
+        if i and (front <= point).all(axis=1).any():
+            shares[i] = shares[i - 1]
+            continue
+        front = np.vstack([front, point])
+        front = front[is_nondominated(front)]
+        shares[i] = problem.hypervolume(front)
+    shares[len(F) :] = shares[len(F) - 1]  # there was nothing more to ask for
+    return shares
+
+
+def evaluations_to(target: float, shares: np.ndarray) -> dict[str, str]:
+    """Evaluations to a share of the best, median and worst of seeds (seeds, evaluations)."""
+    there = shares >= target
+    needed = np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)
+    return {
+        kind: f"{number:g}" if np.isfinite(number) else f">{shares.shape[1]}"
+        for kind, number in (("", np.median(needed)), ("_worst", needed.max()))
+    }
+
+
 def measure(job: tuple[str, str, int, int]) -> Curve:
     """Search once."""
     table, search, seed, evaluations = job
@@ -214,16 +240,7 @@ def measure(job: tuple[str, str, int, int]) -> Curve:
         SEARCHES[search](watch, seed)
         seconds = time.perf_counter() - start
     F, problem = watch.objectives(), watch.problem
-    shares = np.zeros(evaluations)
-    front = F[:0]
-    for i, point in enumerate(F):
-        if i and (front <= point).all(axis=1).any():
-            shares[i] = shares[i - 1]
-            continue
-        front = np.vstack([front, point])
-        front = front[is_nondominated(front)]
-        shares[i] = problem.hypervolume(front)
-    shares[len(F) :] = shares[len(F) - 1]  # it had nothing more to ask for
+    shares = hypervolumes(problem, F, evaluations)
     recall = {n: problem.recall(F[:n]) for n in AFTER if n <= evaluations}
     return Curve(table, search, shares, recall, seconds / len(F))
 
@@ -231,17 +248,13 @@ def measure(job: tuple[str, str, int, int]) -> Curve:
 def summary(curves: list[Curve]) -> dict[str, object]:
     """A row of the CSV: medians, means and the worst over the seeds of one table and search."""
     shares = np.stack([curve.hypervolume for curve in curves])
-    evaluations = shares.shape[1]
     row: dict[str, object] = {
         "table": curves[0].table,
         "search": curves[0].search,
         "seeds": len(curves),
     }
     for target in TARGETS:
-        there = shares >= target
-        needed = np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)
-        for kind, number in (("", np.median(needed)), ("_worst", needed.max())):
-            text = f"{number:g}" if np.isfinite(number) else f">{evaluations}"
+        for kind, text in evaluations_to(target, shares).items():
             row[f"to_{100 * target:g}%{kind}"] = text
     for n in curves[0].recall:
         row[f"hypervolume_{n}"] = round(float(shares[:, n - 1].mean()), 4)
@@ -249,6 +262,19 @@ def summary(curves: list[Curve]) -> dict[str, object]:
         row[f"recall_{n}"] = round(float(np.mean([c.recall[n] for c in curves])), 3)
     row["overhead_ms"] = round(1e3 * float(np.median([c.overhead for c in curves])), 2)
     return row
+
+
+def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, colour: str, label: str = "") -> None:
+    """Draw the median of seeds (seeds, len(x)), and a band that holds the middle 80 % of them."""
+    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), axis=0)
+    ax.plot(x, middle, color=colour, label=label)
+    ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def draw_missing(ax: Axes, shares: list[np.ndarray], colour: str, label: str) -> None:
+    """Draw what is missing to the best hypervolume, in percent, on what will be a log scale."""
+    missing = np.maximum(100 * (1 - np.stack(shares)), 1e-3)
+    draw_band(ax, np.arange(1, missing.shape[1] + 1), missing, colour, label)
 
 
 def draw(curves: dict[tuple[str, str], list[Curve]], path: Path) -> None:
@@ -265,11 +291,8 @@ def draw(curves: dict[tuple[str, str], list[Curve]], path: Path) -> None:
         for search, colour in zip(DRAWN, colours, strict=True):
             if (table, search) not in curves:
                 continue
-            missing = 100 * (1 - np.stack([c.hypervolume for c in curves[table, search]]))
-            x = np.arange(1, missing.shape[1] + 1)
-            low, middle, high = np.maximum(np.quantile(missing, (0.1, 0.5, 0.9), axis=0), 1e-3)
-            ax.plot(x, middle, color=colour, label=search.replace("evonas random", "random"))
-            ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            label = search.replace("evonas random", "random")
+            draw_missing(ax, [c.hypervolume for c in curves[table, search]], colour, label)
         ax.set(title=table, yscale="log", ylim=(0.005, 100), xlim=(0, None))
         ax.title.set_fontsize("medium")
         ax.grid(alpha=0.3)
@@ -283,20 +306,27 @@ def draw(curves: dict[tuple[str, str], list[Curve]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Arguments of a benchmark over seeds; `seeds` is their range."""
+    parser.add_argument("--seeds", type=int, default=31, help="how many")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder of the CSV and figure")
+    arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error("--seeds: give one or more")
+    arguments.seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    return arguments
+
+
 def main() -> int:
     """Search, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--searches", nargs="+", default=list(SEARCHES), choices=list(SEARCHES))
-    parser.add_argument("--seeds", type=int, default=31, help="how many")
-    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--evaluations", type=int, default=400)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder of the CSV and figure")
-    arguments = parser.parse_args()
+    arguments = parsed(parser)
     whole = (list(TABLES), list(SEARCHES)) == (arguments.tables, arguments.searches)
-    if arguments.seeds < 1:
-        parser.error("--seeds: give one or more")
     if arguments.output == DOCS and not whole:
         parser.error("a part is not written over the whole in docs/; give another --output")
     skipped = [
@@ -307,7 +337,7 @@ def main() -> int:
         (table, search, seed, arguments.evaluations)
         for table in arguments.tables
         for search in arguments.searches
-        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+        for seed in arguments.seeds
         if (table, search) not in skipped
     ]
     try:
@@ -323,7 +353,7 @@ def main() -> int:
         for curve in pool.map(measure, jobs):
             of_one = curves.setdefault((curve.table, curve.search), [])
             of_one.append(curve)
-            if len(of_one) < arguments.seeds:
+            if len(of_one) < len(arguments.seeds):
                 continue
             rows.append(summary(of_one))
             print("; ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evonas.analysis.quantities import frozen
 from evonas.errors import InputError
 from evonas.runs import RunFolder, Search, read_lines, read_searches
 
@@ -34,16 +35,15 @@ class DistributionHistory:
         Raises:
             InputError: the arrays have other shapes.
         """
-        evaluations: np.ndarray = np.array(self.evaluations, dtype=np.int64)
-        probabilities: np.ndarray = np.array(self.probabilities, dtype=np.float64)
+        evaluations = frozen(self.evaluations, np.int64)
+        probabilities = frozen(self.probabilities)
         if probabilities.ndim != 4 or evaluations.shape != probabilities.shape[:1]:
             raise InputError(
                 f"evaluations {evaluations.shape} and probabilities {probabilities.shape} do not "
                 "fit; give (g,) and (g, distributions, genes, choices)"
             )
-        for attribute, array in (("evaluations", evaluations), ("probabilities", probabilities)):
-            array.flags.writeable = False
-            object.__setattr__(self, attribute, array)
+        object.__setattr__(self, "evaluations", evaluations)
+        object.__setattr__(self, "probabilities", probabilities)
 
     @classmethod
     def from_searches(cls, searches: Iterable[Search], *, name: str = "") -> "DistributionHistory":

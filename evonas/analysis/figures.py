@@ -180,8 +180,14 @@ def draw_history(picture: HistoryPicture, ax: "Axes") -> "Axes":
 def distributions_size(history: DistributionHistory) -> tuple[float, float]:
     """Width and height in inches of the figure of distributions."""
     _, M, genes, _ = history.probabilities.shape
-    columns = min(4, M)
-    return 0.6 + 2.4 * columns, 1.0 + -(-M // columns) * (0.7 + 0.19 * max(genes, 6))
+    rows, columns = _grid(M)
+    return 0.6 + 2.4 * columns, 1.0 + rows * (0.7 + 0.19 * max(genes, 6))
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """Rows and columns of so many panels, four in a row."""
+    columns = min(4, panels)
+    return -(-panels // columns), columns
 
 
 def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
@@ -190,8 +196,7 @@ def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
     A gene is a band, which its choices divide: what fills it in the end is what was learnt.
     """
     g, M, genes, choices = history.probabilities.shape
-    columns = min(4, M)
-    axes = figure.subplots(-(-M // columns), columns, sharex=True, sharey=True, squeeze=False)
+    axes = figure.subplots(*_grid(M), sharex=True, sharey=True, squeeze=False)
     # A generation is drawn up to the next one; the last one, too, has to be seen.
     x = np.append(history.evaluations, max(history.evaluations[-1], 1) * 1.02)
     for m, ax in enumerate(axes.flat):

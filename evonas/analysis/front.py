@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from moocore import hv_contributions, is_nondominated, normalise
 
-from evonas.analysis.quantities import costs_and_qualities, format_value, quantity
+from evonas.analysis.quantities import costs_and_qualities, format_value, frozen, quantity
 from evonas.analysis.tables import read_table, write_table
 from evonas.errors import InputError
 from evonas.runs import Result, RunFolder, read_lines, read_searches
@@ -63,8 +63,7 @@ class Front:
 
     def __post_init__(self) -> None:
         """Check and freeze."""
-        values = np.array(self.values, dtype=float).reshape(-1, len(self.columns))
-        values.flags.writeable = False
+        values = frozen(np.reshape(self.values, (-1, len(self.columns))))
         object.__setattr__(self, "networks", tuple(self.networks))
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "objectives", tuple(self.objectives))

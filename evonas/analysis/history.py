@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evonas.analysis.quantities import frozen
 from evonas.analysis.tables import read_table, write_table
 from evonas.runs import RunFolder, Search
 
@@ -44,8 +45,8 @@ class History:
         """Freeze."""
         for column in COLUMNS:
             dtype = np.int64 if column in _WHOLE else np.float64
-            object.__setattr__(self, column, _frozen(getattr(self, column), dtype))
-        details = {name: _frozen(values, np.float64) for name, values in self.details.items()}
+            object.__setattr__(self, column, frozen(getattr(self, column), dtype))
+        details = {name: frozen(values) for name, values in self.details.items()}
         object.__setattr__(self, "details", details)
 
     @classmethod
@@ -130,9 +131,3 @@ class History:
         from evonas.analysis.figures import draw_history, history_picture, new_axes
 
         return draw_history(history_picture(self), new_axes() if ax is None else ax)
-
-
-def _frozen(values: Any, dtype: type) -> np.ndarray:
-    array: np.ndarray = np.array(values, dtype=dtype)
-    array.flags.writeable = False
-    return array

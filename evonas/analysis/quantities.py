@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,3 +72,10 @@ def format_value(name: str, value: float) -> str:
 def wide(values: np.ndarray, *, factor: float = 8.0) -> bool:
     """Whether positive values span so much that a logarithmic axis shows them better."""
     return len(values) > 1 and bool(values.min() > 0 and values.max() > factor * values.min())
+
+
+def frozen(values: Any, dtype: type = np.float64) -> np.ndarray:
+    """A read-only copy as an array; records hold these."""
+    array: np.ndarray = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array

@@ -49,9 +49,10 @@ class DistributionsOutput(MultiObjectiveOutput):
         """Means over the distributions after a generation."""
         super().update(algorithm)
         learnt = algorithm.learnt
-        self.effective.set(None if learnt is None else float(learnt.effective_samples.mean()))
-        self.entropy.set(None if learnt is None else float(learnt.entropy.mean()))
-        self.step.set(None if learnt is None else float(learnt.step.mean()))
+        if learnt is not None:
+            self.effective.set(float(learnt.effective_samples.mean()))
+            self.entropy.set(float(learnt.entropy.mean()))
+            self.step.set(float(learnt.step.mean()))
 
 
 class MultiDistributionSearch(Algorithm):
@@ -161,11 +162,12 @@ class MultiDistributionSearch(Algorithm):
     def architectures(self) -> np.ndarray:
         """The likeliest genome of each distribution that violates no limit, int (M, n_var)."""
         X = self._low + self.distributions.argmax()
-        wrong = ~self._feasible(X) | [key in self._violating for key in self._keys(X)]
-        if wrong.any() and self._good:
-            good = np.array(list(self._good.values()))
+        violating = {key for key, genome in self._seen.items() if genome is None}
+        wrong = ~self._feasible(X) | [key in violating for key in self._keys(X)]
+        good = [genome for genome in self._seen.values() if genome is not None]
+        if wrong.any() and good:
             likeliest = self.distributions.log_probability(good - self._low).argmax(axis=1)
-            X[wrong] = good[likeliest[wrong]]
+            X[wrong] = np.array(good)[likeliest[wrong]]
         return X
 
     @property
@@ -224,9 +226,8 @@ class MultiDistributionSearch(Algorithm):
         if self._own_evaluator and kwargs.get("evaluator") is None:
             self.evaluator = DistinctEvaluator(canonical_of(problem))
         self._elite = Elite()
-        self._seen: set[bytes] = set()
-        self._violating: set[bytes] = set()
-        self._good: dict[bytes, np.ndarray] = {}  # evaluated and feasible
+        # What was evaluated: its genome, or None where that violates a limit.
+        self._seen: dict[bytes, np.ndarray | None] = {}
         self._least_wrong = Population.empty()
         self._first = None if self.sampling is None else _genomes(problem, self.sampling)
         try:
@@ -313,14 +314,14 @@ class MultiDistributionSearch(Algorithm):
         left = self._evaluations_left()
         if left is None:
             return Population.new(X=X)
-        kept = self.n_distributions
+        kept, new = self.n_distributions, self._new(X)
         if left <= kept:
             likeliest = self._new(self.architectures)
             # Those that were never drawn; where there is none, what is left goes to samples.
-            X = likeliest[:left] if len(likeliest) else self._limited(X, left)
+            X = next((some[:left] for some in (likeliest, new) if len(some)), X)
             self._learns = False
-        elif len(self._new(X)) > left - kept:
-            X = self._limited(X, left - kept)
+        elif len(new) > left - kept:
+            X = new[: left - kept]
             self._learns = False
         return Population.new(X=X)
 
@@ -391,15 +392,13 @@ class MultiDistributionSearch(Algorithm):
         for i, key in enumerate(self._keys(as_genomes(population.get("X")))):
             if key not in self._seen:
                 new.setdefault(key, i)
-        self._seen.update(new)
         members = population[list(new.values())]
         if not len(members):
             return
         met = np.asarray(members.get("FEAS"), dtype=bool).reshape(-1)
         X = as_genomes(members.get("X"))
-        keys = list(new)
-        self._good.update({keys[i]: X[i] for i in np.flatnonzero(met)})
-        self._violating.update(keys[i] for i in np.flatnonzero(~met))
+        for key, genome, fits in zip(new, X, met, strict=True):
+            self._seen[key] = genome if fits else None
         if met.any():
             self._elite = self._elite.add(members[met])
         elif not len(self._elite):
@@ -425,11 +424,6 @@ class MultiDistributionSearch(Algorithm):
             if keys[i] not in self._seen:
                 first.setdefault(keys[i], int(i))
         return X[list(first.values())]
-
-    def _limited(self, X: np.ndarray, evaluations: int) -> np.ndarray:
-        """The new ones among genomes, at most so many; all where none is new."""
-        new = self._new(X)
-        return new[:evaluations] if len(new) else X
 
     def _evaluations_left(self) -> int | None:
         """Of a budget in evaluations; None where the search ends by something else."""
@@ -494,6 +488,5 @@ def multi_distribution(
         probabilities=probabilities,
         sampling=sampling,
         cheap=cheap,
-        evaluator=DistinctEvaluator(canonical_of(problem)),
         **{name: value for name, value in settings.items() if value is not None},
     )
