@@ -78,6 +78,32 @@ class CategoricalDistributions:
         edges = np.cumsum(self.probabilities, axis=2)[:, None]
         return np.minimum((draws[..., None] >= edges).sum(axis=3), self._last)
 
+    def sample_among(
+        self, X: np.ndarray, of: np.ndarray, random_state: np.random.Generator
+    ) -> np.ndarray:
+        """Draw from given genomes only, each as likely as a distribution makes it.
+
+        Args:
+            X: int (n, n_var), one or more.
+            of: the distribution that each draw is of, int (k,), from 0.
+            random_state: draws.
+
+        Returns:
+            int (k, n_var).
+        """
+        X = self._genomes(X)
+        logs = self.log_probability(X)
+        top = logs.max(axis=1, keepdims=True)
+        relative = np.exp(logs - np.where(np.isfinite(top), top, 0.0))
+        # where a distribution rules all of them out, they are equally likely
+        edges = np.cumsum(np.where(np.isfinite(top), relative, 1.0), axis=1)
+        draws = random_state.random(len(of))
+        drawn = [
+            np.searchsorted(edges[m], draw * edges[m, -1], side="right")
+            for m, draw in zip(of, draws, strict=True)
+        ]
+        return X[np.minimum(np.array(drawn, dtype=np.int64), len(X) - 1)]
+
     def log_probability(self, X: np.ndarray) -> np.ndarray:
         """Log probability of genomes under each distribution.
 

@@ -12,26 +12,15 @@ from pymoo.util.display.column import Column
 from pymoo.util.display.multi import MultiObjectiveOutput
 
 from evonas.errors import InputError
-from evonas.operators import CategoricalDistributions, SeenBefore, extreme_genomes
+from evonas.operators import CategoricalDistributions, SeenBefore
 from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
 from evonas.problems.costs import Cost
 from evonas.search.beforehand import Beforehand
+from evonas.search.distribution_settings import SAMPLES, DistributionSettings
 from evonas.search.evaluator import DistinctEvaluator
-from evonas.search.learner import (
-    STEPS,
-    VARIANTS,
-    Learner,
-    Learnt,
-    checked_choice,
-    checked_coefficients,
-    cost_by_choice,
-    spaced_penalties,
-    spaced_weights,
-)
+from evonas.search.learner import Learnt, checked_coefficients
 from evonas.search.parts import Elite, canonical_of, choose_sampling, population_size
 from evonas.search.registry import DISTRIBUTIONS
-
-SAMPLES = 2  # of each distribution in a generation
 
 
 class DistributionsOutput(MultiObjectiveOutput):
@@ -124,30 +113,21 @@ class MultiDistributionSearch(Algorithm):
     ) -> None:
         """Check and store the settings."""
         super().__init__(output=DistributionsOutput(), evaluator=evaluator, **kwargs)
-        given = checked_coefficients(coefficients)
-        M = population_size("distributions", distributions, least=1)
-        if given is not None:
-            if M not in (DISTRIBUTIONS, len(given)):
-                raise InputError(
-                    f"there are {len(given)} coefficients for {M} distributions; give one for each"
-                )
-            M = len(given)
-        n = population_size("samples_per_distribution", samples_per_distribution, least=1)
-        if n < 2:
-            raise InputError(
-                "samples_per_distribution=1 leaves nothing to rank once distributions part; give "
-                "2 or more"
-            )
-        self.n_distributions, self.samples_per_distribution = M, n
-        self.n_offsprings = M * n
-        self.pooled = bool(pooled)
-        self.variant = checked_choice("variant", variant, VARIANTS)
-        self.step = checked_choice("step", step, STEPS)
-        self.given = given
-        self.self_normalised, self.stretched = bool(self_normalised), bool(stretched)
-        if isinstance(probabilities, CategoricalDistributions):
-            probabilities = probabilities.probabilities
-        self.probabilities, self.sampling, self.cheap = probabilities, sampling, cheap
+        self.settings = DistributionSettings(
+            distributions,
+            samples_per_distribution,
+            pooled,
+            variant,
+            step,
+            coefficients,
+            self_normalised,
+            stretched,
+            probabilities,
+        )
+        self.n_distributions = self.settings.distributions
+        self.samples_per_distribution = self.settings.samples_per_distribution
+        self.n_offsprings = self.n_distributions * self.samples_per_distribution
+        self.sampling, self.cheap = sampling, cheap
         self.learnt: Learnt | None = None
         self._own_evaluator = evaluator is None
         self._replayed: np.ndarray | None = None
@@ -184,7 +164,8 @@ class MultiDistributionSearch(Algorithm):
         if np.isnan(learner.scale).any():
             return None
         weights = learner.weights / learner.scale
-        vectors = weights.shape[1] > 2 or (self.given is not None and self.given.ndim == 2)
+        given = self.settings.coefficients
+        vectors = weights.shape[1] > 2 or (given is not None and given.ndim == 2)
         return weights if vectors else weights[:, 1] / weights[:, 0]
 
     # -- what a journal keeps -----------------------------------------------------------------
@@ -217,11 +198,7 @@ class MultiDistributionSearch(Algorithm):
     # -- pymoo's interface --------------------------------------------------------------------
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
-        if problem.n_obj < 2:
-            raise InputError(
-                "MultiDistributionSearch trades objectives off; give a problem with two or more"
-            )
-        self._low, high = integer_bounds(problem)
+        self._low, _ = integer_bounds(problem)
         self.eliminate_duplicates = SeenBefore(canonical_of(problem))
         if self._own_evaluator and kwargs.get("evaluator") is None:
             self.evaluator = DistinctEvaluator(canonical_of(problem))
@@ -230,73 +207,10 @@ class MultiDistributionSearch(Algorithm):
         self._seen: dict[bytes, np.ndarray | None] = {}
         self._least_wrong = Population.empty()
         self._first = None if self.sampling is None else _genomes(problem, self.sampling)
-        try:
-            distributions = CategoricalDistributions(
-                high - self._low + 1, self.n_distributions, probabilities=self.probabilities
-            )
-        except ValueError as error:
-            raise InputError(f"{error}; give probabilities of this problem's genes") from None
-        if len(distributions) != self.n_distributions:
-            raise InputError(
-                f"probabilities are of {len(distributions)} distributions, not of "
-                f"{self.n_distributions}; give distributions={len(distributions)}"
-            )
         known = Beforehand.of(problem, self.cheap)
         self._known = None if self.cheap is None else known  # else there is nothing to check
         self._feasible_genomes = None if known.genomes is None else as_genomes(known.genomes)
-        self._learner = Learner(
-            distributions,
-            *self._trade_offs(problem, known, high),
-            pooled=self.pooled,
-            step=self.step,
-            self_normalised=self.self_normalised,
-            stretched=self.stretched,
-            **self._penalty(problem, known, high),
-        )
-
-    def _trade_offs(
-        self, problem: Any, known: Beforehand, high: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the objectives for each distribution, and what objectives are divided by."""
-        M, n_obj, given = self.n_distributions, problem.n_obj, self.given
-        if self.variant == "b":
-            return np.eye(n_obj)[np.zeros(M, dtype=int)], np.ones(n_obj)
-        if given is not None and given.ndim == 2:
-            if given.shape[1] != n_obj:
-                raise InputError(
-                    f"coefficients have {given.shape[1]} weights each; this problem has {n_obj} "
-                    "objectives"
-                )
-            return given, np.ones(n_obj)
-        if given is not None:
-            if n_obj != 2:
-                raise InputError(
-                    f"one coefficient each is for two objectives; for {n_obj} give a vector of "
-                    "weights for each distribution"
-                )
-            return np.stack([np.ones(M), given], axis=1), np.ones(2)
-        scale = np.full(n_obj, np.nan)
-        for j, cost in known.exact.items():
-            # what a table does not hold has no cost of its own
-            ends = known.genomes
-            if ends is None:
-                ends = extreme_genomes(cost, self._low, high)
-            scale[j] = np.ptp(np.asarray(cost(as_genomes(ends)), float)) or 1.0
-        return spaced_weights(M, n_obj), scale
-
-    def _penalty(self, problem: Any, known: Beforehand, high: np.ndarray) -> dict[str, Any]:
-        if self.variant == "a":
-            return {}
-        if problem.n_obj != 2 or 1 not in known.exact:
-            raise InputError(
-                "variant='b' needs two objectives and a second one that is known beforehand; give "
-                "cheap={1: function}, or variant='a'"
-            )
-        if self.given is not None and self.given.ndim == 2:
-            raise InputError("variant='b' takes one coefficient for each distribution")
-        weights = spaced_penalties(self.n_distributions) if self.given is None else self.given
-        table = cost_by_choice(known.exact[1], self._low, high, self.random_state)
-        return {"penalty": table, "penalty_weights": weights}
+        self._learner = self.settings.learner(problem, known, self.random_state)
 
     def _initialize_infill(self) -> Population:
         if self._first is not None and self._replayed is None:
@@ -337,17 +251,11 @@ class MultiDistributionSearch(Algorithm):
             return X
         unseen = self._new(genomes)
         genomes = unseen if len(unseen) else genomes
-        X = X.copy()
-        logs = self.distributions.log_probability(genomes - self._low)
-        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-        steps = np.cumsum(weights, axis=1)
         missing = np.flatnonzero(~met)
-        draws = self.random_state.random(len(missing))
-        for i, m, draw in zip(
-            missing, missing // self.samples_per_distribution, draws, strict=True
-        ):
-            at = np.searchsorted(steps[m], draw * steps[m, -1], side="right")
-            X[i] = genomes[min(int(at), len(genomes) - 1)]
+        X = X.copy()
+        X[missing] = self._low + self.distributions.sample_among(
+            genomes - self._low, missing // self.samples_per_distribution, self.random_state
+        )
         return X
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
