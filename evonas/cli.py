@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import math
 import re
 import shlex
 import sys
@@ -327,22 +328,16 @@ def _show_plan(planned: Any) -> None:
 
 def _show_run(done: Any, plugins: str = "") -> None:
     """The front as a table, where everything is, and what to do next."""
-    from rich.table import Table
+    from evonas.analysis.tables import read_table
 
     front = done.front
-    table = Table()
-    for name in ("network", *front.columns):
-        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
-    for i in range(len(front)):
-        values = front.member(i).values
-        cells = [
-            f"{v:,.0f}" if v.is_integer() and n not in ("error", "loss") else f"{v:.4g}"
-            for n, v in values.items()
-        ]
-        table.add_row(front.networks[i], *cells)
     print(f"Pareto front of {done.config.problem}: {len(front)} networks")
-    _print_table(table)
+    _print_networks(front.networks, front.columns, front.values)
     path = done.folder.path
+    if done.folder.architectures.is_file():
+        networks, columns, values = read_table(done.folder.architectures, text="network")
+        print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
+        _print_networks(networks, columns, values)
     print(f"run folder  {path}")
     more = ", distributions.png" if (done.folder.figures / "distributions.png").is_file() else ""
     print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png{more}")
@@ -417,6 +412,26 @@ def _measure_latency(options: Sequence[str], started: float) -> int:
     words += [word for path in command.plugin for word in ("--plugin", path)]
     print(f"search with  python -m evonas.run {shlex.join(words)}")
     return 0
+
+
+def _print_networks(networks: Sequence[str], columns: Sequence[str], values: Any) -> None:
+    """Networks and their numbers; what is unknown (NaN) stays empty."""
+    from rich.table import Table
+
+    table = Table()
+    for name in ("network", *columns):
+        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
+    for network, row in zip(networks, values.tolist(), strict=True):
+        cells = [
+            ""
+            if math.isnan(v)
+            else f"{v:,.0f}"
+            if v.is_integer() and n not in ("error", "loss", "coefficient")
+            else f"{v:.4g}"
+            for n, v in zip(columns, row, strict=True)
+        ]
+        table.add_row(network, *cells)
+    _print_table(table)
 
 
 def _print_table(table: Any) -> None:

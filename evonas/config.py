@@ -95,6 +95,10 @@ class RunConfig:
     the samples of all distributions, two of each at least."""
     distributions: int | None = None
     """Distributions of "multi-distribution", each for an architecture of its own; by default 8."""
+    joint: bool = False
+    """With "multi-distribution": distributions learn while the weights are trained, in turn."""
+    weight_steps: int | None = None
+    """With --joint: training steps to one of the distributions; by default 16."""
     constraint: tuple[str, ...] = ()
     """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
     cost: tuple[str, ...] = ()
@@ -131,6 +135,7 @@ class RunConfig:
         _at_least(self, "evaluations", 1)
         _at_least(self, "pop_size", 2)
         _at_least(self, "distributions", 1)
+        _at_least(self, "weight_steps", 1)
         _at_least(self, "seed", 0)
         _at_least(self, "width", 0.0, strict=True)
         _at_least(self, "train_images", 2)
@@ -310,9 +315,8 @@ def _typed(hint: Any, name: str, value: Any, where: str) -> Any:
         return tuple(value)
     if float in options and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) or not any(
-        isinstance(value, o) for o in options if isinstance(o, type)
-    ):
+    kinds = tuple(o for o in options if isinstance(o, type))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
         raise InputError(f"{where}: '{name}' is {value!r}; it must be of type {wanted}")
     return value

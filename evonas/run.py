@@ -32,7 +32,15 @@ from evonas.runs import (
     open_progress,
     run_stages,
 )
-from evonas.stages import Plan, SearchFront, TrainSupernet, Workspace, WriteResults, plan
+from evonas.stages import (
+    Plan,
+    SearchFront,
+    TrainJointly,
+    TrainSupernet,
+    Workspace,
+    WriteResults,
+    plan,
+)
 from evonas.stages.plan import use_threads
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file
@@ -165,7 +173,7 @@ def run(
             try:
                 outcome = run_stages(
                     [
-                        *([TrainSupernet(workspace)] if workspace.trains else []),
+                        *_training_stages(workspace),
                         SearchFront(workspace, restart=restart_search),
                         WriteResults(workspace),
                     ],
@@ -178,6 +186,12 @@ def run(
                 write_results(folder, workspace)
             raise Stopped(done, outcome.stopped)
     return done
+
+
+def _training_stages(workspace: Workspace) -> list[TrainSupernet]:
+    if not workspace.trains:
+        return []
+    return [TrainJointly(workspace) if workspace.config.joint else TrainSupernet(workspace)]
 
 
 def summary(config: RunConfig) -> str:
@@ -200,7 +214,11 @@ def _training_summary(config: RunConfig) -> list[str]:
         return [f"supernet of {config.supernet}"]
     if training.steps is None:  # a table
         return []
-    return [f"{training.steps} steps of {training.batch_size} images at width {config.width:g}"]
+    steps = f"{training.steps} steps of {training.batch_size} images at width {config.width:g}"
+    if not config.joint:
+        return [steps]
+    M, k = config.distributions, config.weight_steps
+    return [steps, f"one of {M} distributions after each {k} of them"]
 
 
 def _create(planned: Plan) -> RunFolder:

@@ -133,6 +133,10 @@ class ArchitectureProblem(Problem):
         """Whether genomes keep all limits, bool (n,); known without evaluation."""
         return np.all(self._violations(self.canonical(X)) <= 0, axis=1)
 
+    def violation(self, X: np.ndarray) -> np.ndarray:
+        """By how much genomes break limits, all together, (n,): 0 where they keep them."""
+        return np.asarray(np.maximum(self._violations(self.canonical(X)), 0.0).sum(axis=1))
+
     def remember(self, X: np.ndarray, F: np.ndarray) -> None:
         """Put known objectives into the cache, so that these networks are not evaluated again.
 
@@ -278,11 +282,7 @@ class ArchitectureProblem(Problem):
                 low, high = ends
                 between = blend(low, np.resize(high, uniform.shape), random_state=random_state)
                 starts += [ends, between]
-
-            def violation(X: np.ndarray) -> np.ndarray:
-                return np.maximum(self._violations(self.canonical(X)), 0).sum(axis=1)
-
-            found = coordinate_descent(violation, np.concatenate(starts), xl, xu)
+            found = coordinate_descent(self.violation, np.concatenate(starts), xl, xu)
         found = found[self.feasible(found)]
         if not len(found):
             limits = " and ".join(map(str, self.constraints))

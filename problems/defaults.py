@@ -79,6 +79,10 @@ _DEFAULTS: dict[str, dict[str, Defaults]] = {
 }
 
 
+# Networks that a joint search evaluates in the end, for each of its distributions.
+JOINT_EVALUATIONS = 25
+
+
 def evaluations_of(algorithm: str, screened: int) -> int:
     """Evaluations of an algorithm where `screened` makes so many."""
     return screened if algorithm == "screened" else round(UNSCREENED * screened)

@@ -118,6 +118,52 @@ def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
     assert found(resumed(folder)) == found(whole)
 
 
+JOINT = [*TRAINED, "--algorithm", "multi-distribution", "--joint", "--weight-steps", "4"]
+LEARNT = ("joint.csv", "architectures.csv", "supernet/distributions.json")
+
+
+@pytest.fixture(scope="module")
+def unbroken_joint(tmp_path_factory) -> Path:
+    return run(*JOINT, "--runs", tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("step", 44),  # distributions learn since step 36; the last checkpoint is of step 34
+        ("step", 55),  # the last checkpoint is of step 51
+        ("rename", 7),  # the final weights
+        ("rename", 8),  # what was learnt
+        ("rename", 9),
+        ("evaluate", 2),
+        ("journal", 12),
+    ],
+)
+def test_a_joint_search_killed_anywhere(unbroken_joint, tmp_path, where, count):
+    folder = killed(where, count, *JOINT, "--runs", tmp_path)
+    assert found(resumed(folder)) == found(unbroken_joint)
+    for name in LEARNT:
+        assert (folder / name).read_bytes() == (unbroken_joint / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", LEARNT[1:])
+def test_what_a_joint_search_left_is_written_again(unbroken_joint, tmp_path, name):
+    folder = Path(shutil.copytree(unbroken_joint, tmp_path / "run"))
+    (folder / name).unlink()
+    assert main(["run", "--resume", str(folder), "--quiet"]) == 0
+    assert (folder / name).read_bytes() == (unbroken_joint / name).read_bytes()
+
+
+def test_a_joint_search_goes_on_with_more_evaluations(unbroken_joint, tmp_path):
+    folder = Path(shutil.copytree(unbroken_joint, tmp_path / "run"))
+    more = ["--evaluations", "80", "--quiet"]
+    assert main(["run", "--resume", str(folder), *more]) == 0
+    rows = [(path / "history.csv").read_text().splitlines() for path in (unbroken_joint, folder)]
+    assert int(rows[1][-1].split(",")[1]) == 80
+    architectures = [(p / "architectures.csv").read_bytes() for p in (unbroken_joint, folder)]
+    assert architectures[0] == architectures[1]
+
+
 def test_a_run_that_ended_is_left_as_it_is(unbroken, tmp_path):
     folder = Path(shutil.copytree(unbroken, tmp_path / "run"))
     before = found(folder)

@@ -9,7 +9,7 @@ import numpy as np
 
 from evonas.analysis.quantities import frozen
 from evonas.errors import InputError
-from evonas.runs import RunFolder, Search, read_lines, read_searches
+from evonas.runs import JointDistributions, RunFolder, Search, read_lines, read_searches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DistributionHistory:
-    """Probabilities of M distributions, generation by generation; arrays are read-only.
+    """Probabilities of M distributions as they learnt; arrays are read-only.
 
     Attributes:
-        evaluations: networks evaluated before each, int64 (g,).
+        at: when each was: networks evaluated before it, or training steps done; int64 (g,).
         probabilities: float64 (g, M, n_var, max choices); 0 where a gene has no such choice.
         name: of the run, for titles.
+        counted: what `at` counts.
     """
 
-    evaluations: np.ndarray
+    at: np.ndarray
     probabilities: np.ndarray
     name: str = ""
+    counted: str = "networks evaluated"
 
     def __post_init__(self) -> None:
         """Freeze.
@@ -35,14 +37,14 @@ class DistributionHistory:
         Raises:
             InputError: the arrays have other shapes.
         """
-        evaluations = frozen(self.evaluations, np.int64)
+        at = frozen(self.at, np.int64)
         probabilities = frozen(self.probabilities)
-        if probabilities.ndim != 4 or evaluations.shape != probabilities.shape[:1]:
+        if probabilities.ndim != 4 or at.shape != probabilities.shape[:1]:
             raise InputError(
-                f"evaluations {evaluations.shape} and probabilities {probabilities.shape} do not "
+                f"at {at.shape} and probabilities {probabilities.shape} do not "
                 "fit; give (g,) and (g, distributions, genes, choices)"
             )
-        object.__setattr__(self, "evaluations", evaluations)
+        object.__setattr__(self, "at", at)
         object.__setattr__(self, "probabilities", probabilities)
 
     @classmethod
@@ -75,18 +77,22 @@ class DistributionHistory:
 
     @classmethod
     def load(cls, path: Path | str) -> "DistributionHistory":
-        """Read them from a run folder.
+        """Read them from a run folder; of a joint search those of its training.
 
         Raises:
             InputError: no such run, or one of another algorithm.
         """
         folder = RunFolder.open(path)
+        if folder.distributions.is_file():
+            moments = JointDistributions.load(folder).moments
+            steps, probabilities = zip(*moments, strict=True)
+            return cls(np.array(steps), np.array(probabilities), folder.name, "training steps")
         lines, _ = read_lines(folder.journal)
         return cls.from_searches(read_searches(lines, folder.journal), name=folder.name)
 
     def __len__(self) -> int:
         """Number of generations."""
-        return len(self.evaluations)
+        return len(self.at)
 
     def plot(self) -> "Figure":
         """Draw them, a panel for each distribution, into a new figure of pyplot's."""

@@ -198,7 +198,7 @@ def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
     g, M, genes, choices = history.probabilities.shape
     axes = figure.subplots(*_grid(M), sharex=True, sharey=True, squeeze=False)
     # A generation is drawn up to the next one; the last one, too, has to be seen.
-    x = np.append(history.evaluations, max(history.evaluations[-1], 1) * 1.02)
+    x = np.append(history.at, max(history.at[-1], 1) * 1.02)
     for m, ax in enumerate(axes.flat):
         if m >= M:
             ax.remove()
@@ -220,7 +220,7 @@ def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
         ax.set_yticks(np.arange(0, genes, every) + 0.5, [str(j) for j in range(0, genes, every)])
         ax.tick_params(left=False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, steps=_STEPS))
-    figure.supxlabel("networks evaluated", fontsize=10)
+    figure.supxlabel(history.counted, fontsize=10)
     figure.supylabel("gene", fontsize=10)
     figure.legend(loc="outside upper right", ncols=min(choices, 8), frameon=False, fontsize=9)
     if history.name:
@@ -248,7 +248,7 @@ def save_figures(folder: RunFolder) -> list[Path]:
     save_front(Front.load(folder.path), front)
     history = History.load(folder.path)
     save_history(history, volume)
-    if "entropy_1" not in history.details:
+    if "entropy_1" not in history.details and not folder.distributions.is_file():
         return [front, volume]
     distributions = folder.figures / "distributions.png"
     save_distributions(DistributionHistory.load(folder.path), distributions)

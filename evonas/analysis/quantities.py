@@ -32,6 +32,8 @@ QUANTITIES = {
     "macs": Quantity("multiply-adds (MACs)", count=True, short="{} MACs"),
     "generation": Quantity("generation", count=True),
     "evaluations": Quantity("networks evaluated", count=True),
+    "training_step": Quantity("training steps", count=True),
+    "networks": Quantity("networks scored", count=True),
     "latency": Quantity("latency [ms]", short="{} ms"),
 }
 

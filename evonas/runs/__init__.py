@@ -1,5 +1,6 @@
 """One run on disk: folder, journal, lock, stages, progress, status. Knows no particular stage."""
 
+from evonas.runs.distributions import JointDistributions
 from evonas.runs.driver import GenerationReport, Outcome, drive
 from evonas.runs.folder import RunFolder
 from evonas.runs.interrupt import Interrupt
@@ -14,6 +15,7 @@ __all__ = [
     "Context",
     "GenerationReport",
     "Interrupt",
+    "JointDistributions",
     "Journal",
     "Outcome",
     "Progress",

@@ -144,6 +144,21 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
+    def distributions(self) -> Path:
+        """`supernet/distributions.json`: what distributions learnt while weights were trained."""
+        return self.supernet / "distributions.json"
+
+    @property
+    def joint(self) -> Path:
+        """`joint.csv`: the steps of distributions that learnt while weights were trained."""
+        return self.path / "joint.csv"
+
+    @property
+    def architectures(self) -> Path:
+        """`architectures.csv`: what each distribution of a multi-distribution search ends at."""
+        return self.path / "architectures.csv"
+
+    @property
     def saliency(self) -> Path:
         """`saliency.csv`."""
         return self.path / "saliency.csv"

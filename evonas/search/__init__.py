@@ -10,11 +10,13 @@ from evonas.search.evaluator import DistinctEvaluator
 from evonas.search.registry import get_algorithm, list_algorithms
 
 if TYPE_CHECKING:
+    from evonas.search.joint import JointLearning
     from evonas.search.multi_distribution import MultiDistributionSearch
     from evonas.search.screened import ScreenedSearch
 
 __all__ = [
     "DistinctEvaluator",
+    "JointLearning",
     "MultiDistributionSearch",
     "ScreenedSearch",
     "get_algorithm",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "JointLearning": "evonas.search.joint",
     "MultiDistributionSearch": "evonas.search.multi_distribution",
     "ScreenedSearch": "evonas.search.screened",
 }

@@ -122,6 +122,23 @@ class DistributionSettings:
             **self._penalty(problem, known, low, high, random_state),
         )
 
+    def coefficients_of(self, learner: Learner) -> np.ndarray | None:
+        """What a learner of these settings trades off by.
+
+        Returns:
+            (M,) for two objectives, of the second in units of the first; weights (M, n_obj) for
+            more, and where vectors were given; of variant "b" its own; None as long as samples have
+            to tell the range of an objective.
+        """
+        if learner.penalty_weights is not None:
+            return learner.penalty_weights
+        if np.isnan(learner.scale).any():
+            return None
+        weights = learner.weights / learner.scale
+        given = self.coefficients
+        vectors = weights.shape[1] > 2 or (given is not None and given.ndim == 2)
+        return weights if vectors else weights[:, 1] / weights[:, 0]
+
     def _trade_offs(
         self, problem: Any, known: Beforehand, low: np.ndarray, high: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:

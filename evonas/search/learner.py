@@ -43,6 +43,14 @@ class Learnt:
     entropy: np.ndarray
     step: np.ndarray
 
+    def numbers(self) -> dict[str, float]:
+        """Under names, one for each distribution m, from 1: `effective_samples_m` and so on."""
+        return {
+            f"{name}_{m}": float(value)
+            for name in ("effective_samples", "entropy", "step")
+            for m, value in enumerate(getattr(self, name), start=1)
+        }
+
 
 class Learner:
     """M distributions that each minimise a weighted sum of the objectives.
@@ -86,6 +94,32 @@ class Learner:
         """Samples, n of each distribution and those of one together, (M n, n_var)."""
         X = self.distributions.sample(n, random_state)
         return X.reshape(-1, X.shape[2])
+
+    def mostly_feasible(
+        self,
+        X: np.ndarray,
+        met: np.ndarray,
+        genomes: np.ndarray,
+        random_state: np.random.Generator,
+    ) -> np.ndarray:
+        """Samples in which the infeasible are replaced, where they are more than half.
+
+        By genomes that are known to be feasible, as likely as the distribution makes them that the
+        infeasible one is of: of the networks of a table with gaps uniform samples would hit none.
+
+        Args:
+            X: what `draw` gave, (M n, n_var).
+            met: whether each is feasible, bool (M n,).
+            genomes: feasible ones, (k, n_var), one or more.
+            random_state: draws.
+        """
+        if met.mean() >= 0.5:
+            return X
+        wrong = np.flatnonzero(~met)
+        each = len(X) // len(self.distributions)
+        X = X.copy()
+        X[wrong] = self.distributions.sample_among(genomes, wrong // each, random_state)
+        return X
 
     def learn(self, X: np.ndarray, F: np.ndarray, violation: np.ndarray | None = None) -> Learnt:
         """One step of every distribution.

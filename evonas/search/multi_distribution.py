@@ -74,6 +74,8 @@ class MultiDistributionSearch(Algorithm):
         stretched: see above.
         probabilities: (M, n_var, max choices) to begin with, or `CategoricalDistributions`; uniform
             by default.
+        learning: False leaves distributions as they are: their likeliest architectures are
+            evaluated, and then samples. For what `JointLearning` has learnt.
         sampling: genomes (n, n_var) or a Population to evaluate first; they teach nothing.
         cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has no
             `cheap_values`.
@@ -106,6 +108,7 @@ class MultiDistributionSearch(Algorithm):
         self_normalised: bool = True,
         stretched: bool = True,
         probabilities: np.ndarray | CategoricalDistributions | None = None,
+        learning: bool = True,
         sampling: Any = None,
         cheap: Mapping[int, Cost] | None = None,
         evaluator: Evaluator | None = None,
@@ -127,6 +130,7 @@ class MultiDistributionSearch(Algorithm):
         self.n_distributions = self.settings.distributions
         self.samples_per_distribution = self.settings.samples_per_distribution
         self.n_offsprings = self.n_distributions * self.samples_per_distribution
+        self.learning = bool(learning)
         self.sampling, self.cheap = sampling, cheap
         self.learnt: Learnt | None = None
         self._own_evaluator = evaluator is None
@@ -152,21 +156,13 @@ class MultiDistributionSearch(Algorithm):
 
     @property
     def least_evaluations(self) -> int:
-        """Of a budget: one pool, and one for each architecture."""
-        return self.n_offsprings + self.n_distributions
+        """Of a budget: one for each architecture, and before them one pool to learn from."""
+        return self.n_distributions + (self.n_offsprings if self.learning else 0)
 
     @property
     def coefficients(self) -> np.ndarray | None:
         """Of cost in units of error, (M,), or weights (M, n_obj) of more than two objectives."""
-        learner = self._learner
-        if learner.penalty_weights is not None:
-            return learner.penalty_weights
-        if np.isnan(learner.scale).any():
-            return None
-        weights = learner.weights / learner.scale
-        given = self.settings.coefficients
-        vectors = weights.shape[1] > 2 or (given is not None and given.ndim == 2)
-        return weights if vectors else weights[:, 1] / weights[:, 0]
+        return self.settings.coefficients_of(self._learner)
 
     # -- what a journal keeps -----------------------------------------------------------------
 
@@ -178,11 +174,7 @@ class MultiDistributionSearch(Algorithm):
         """Numbers of the last generation for the history; none where nothing was learnt."""
         if self.learnt is None or not self._learns:
             return {}
-        return {
-            f"{name}_{m}": float(value)
-            for name in ("effective_samples", "entropy", "step")
-            for m, value in enumerate(getattr(self.learnt, name), start=1)
-        }
+        return self.learnt.numbers()
 
     def replay(self, X: np.ndarray, state: Mapping[str, Any]) -> None:
         """Let the next `ask` give these genomes (n, n_var), and go on from `state` afterwards."""
@@ -216,6 +208,9 @@ class MultiDistributionSearch(Algorithm):
         if self._first is not None and self._replayed is None:
             self._learns = False
             return Population.new(X=self._first)
+        if not self.learning and self._replayed is None:
+            self._learns = False
+            return Population.new(X=self.architectures)
         return self._infill()
 
     def _infill(self) -> Population:
@@ -224,7 +219,7 @@ class MultiDistributionSearch(Algorithm):
             return Population.new(X=X)
         X = self._low + self._learner.draw(self.samples_per_distribution, self.random_state)
         X = self._mostly_feasible(X)
-        self._learns = True
+        self._learns = self.learning
         left = self._evaluations_left()
         if left is None:
             return Population.new(X=X)
@@ -240,23 +235,15 @@ class MultiDistributionSearch(Algorithm):
         return Population.new(X=X)
 
     def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
-        """A pool in which the infeasible are replaced, where they are more than half.
-
-        By genomes that are known to be feasible and were not evaluated yet, as likely as the
-        distribution makes them that the infeasible one is of: of the networks of a table with gaps
-        uniform samples would hit none.
-        """
+        """A pool in which genomes that were not evaluated yet replace too many infeasible ones."""
         genomes, met = self._feasible_genomes, self._feasible(X)
-        if genomes is None or met.mean() >= 0.5:
+        if genomes is None or met.all():
             return X
-        unseen = self._new(genomes)
+        unseen = self._new(genomes) if met.mean() < 0.5 else genomes
         genomes = unseen if len(unseen) else genomes
-        missing = np.flatnonzero(~met)
-        X = X.copy()
-        X[missing] = self._low + self.distributions.sample_among(
-            genomes - self._low, missing // self.samples_per_distribution, self.random_state
+        return self._low + self._learner.mostly_feasible(
+            X - self._low, met, genomes - self._low, self.random_state
         )
-        return X
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
         self._advance(infills)
@@ -365,6 +352,7 @@ def multi_distribution(
     self_normalised: bool | None = None,
     stretched: bool | None = None,
     probabilities: np.ndarray | CategoricalDistributions | None = None,
+    learning: bool | None = None,
     sampling: Any = None,
     cheap: Mapping[int, Cost] | None = None,
 ) -> MultiDistributionSearch:
@@ -389,6 +377,7 @@ def multi_distribution(
         "step": step,
         "self_normalised": self_normalised,
         "stretched": stretched,
+        "learning": learning,
     }
     return MultiDistributionSearch(
         samples_per_distribution=samples_per_distribution,

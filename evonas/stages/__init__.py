@@ -1,9 +1,18 @@
-"""The stages of the main job: plan, supernet, search, results."""
+"""The stages of the main job: plan, supernet or joint, search, results."""
 
+from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
 from evonas.stages.results import WriteResults
 from evonas.stages.search import SearchFront
 from evonas.stages.supernet import TrainSupernet
 from evonas.stages.workspace import Workspace
 
-__all__ = ["Plan", "SearchFront", "TrainSupernet", "Workspace", "WriteResults", "plan"]
+__all__ = [
+    "Plan",
+    "SearchFront",
+    "TrainJointly",
+    "TrainSupernet",
+    "Workspace",
+    "WriteResults",
+    "plan",
+]

@@ -20,16 +20,22 @@ from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
-from evonas.problems.defaults import TABLE_EVALUATIONS, defaults_for, evaluations_of
+from evonas.problems.defaults import (
+    JOINT_EVALUATIONS,
+    TABLE_EVALUATIONS,
+    defaults_for,
+    evaluations_of,
+)
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
 from evonas.search import list_algorithms
+from evonas.search.joint import WEIGHT_STEPS, check_turns
 from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths
-from evonas.training.schedule import LEAST_STEPS, check_batch
+from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
 SEARCH_SHARE = 0.3
@@ -46,7 +52,7 @@ class Timing:
     """What was measured on the device at hand.
 
     Attributes:
-        step: seconds of one training step.
+        step: seconds of one training step, with what distributions score meanwhile.
         image: seconds to score one network on one validation image.
     """
 
@@ -77,7 +83,10 @@ class Plan:
         assert config.training.steps and config.evaluations
         images = len(self.workspace.supernet_problem().data.validation)
         train = 0.0 if config.supernet else config.training.steps * timing.step
-        return {"supernet": train, "search": config.evaluations * images * timing.image}
+        return {
+            "joint" if config.joint else "supernet": train,
+            "search": config.evaluations * images * timing.image,
+        }
 
 
 def plan(config: RunConfig, *, started: float | None = None, measure: bool = False) -> Plan:
@@ -104,8 +113,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     least = getattr(algorithm, "least_evaluations", 1)
     if filled.evaluations is not None and filled.evaluations < least:
         raise InputError(
-            f"{filled.distributions} distributions learn nothing from {filled.evaluations} "
-            f"evaluations; give --evaluations {least} or more, or fewer --distributions"
+            f"{filled.evaluations} evaluations are too few for {filled.distributions} "
+            f"distributions; give --evaluations {least} or more, or fewer --distributions"
         )
     if filled.start:
         for network in read_networks(filled.start):
@@ -116,9 +125,10 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         _check_batch(filled, problem)
     else:
         problem.supernet = workspace.load_supernet(filled.supernet)
-    undecided = config.budget is not None and (
-        config.evaluations is None or (config.training.steps is None and not config.supernet)
-    )
+    free = _left_open(config)
+    undecided = bool(free - {"validation_images"})
+    if "steps" not in free:
+        _check_joint(filled)
     if not undecided and not measure:
         return Plan(filled, workspace)
     use_threads(filled)
@@ -131,20 +141,32 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         timing,
         filled,
         images=len(problem.data.validation),
-        free=frozenset(
-            name
-            for name, value in (
-                ("evaluations", config.evaluations),
-                ("validation_images", config.validation_images),
-                ("steps", config.training.steps),
-            )
-            if value is None
-        ),
+        free=free,
+        least=max(least, filled.pop_size),
     )
+    _check_joint(numbers)
     if numbers.validation_images != filled.validation_images:
         workspace = Workspace(numbers)
     workspace.config = numbers
     return Plan(numbers, workspace, timing)
+
+
+def _left_open(config: RunConfig) -> frozenset[str]:
+    """Which numbers a budget decides; none without one."""
+    if config.budget is None:
+        return frozenset()
+    numbers = {
+        "evaluations": config.evaluations,
+        "validation_images": config.validation_images,
+        "steps": config.supernet or config.training.steps,
+    }
+    return frozenset(name for name, value in numbers.items() if value is None)
+
+
+def _check_joint(config: RunConfig) -> None:
+    if config.joint:
+        assert config.training.steps and config.weight_steps
+        check_turns(config.training.steps, config.weight_steps)
 
 
 def _check_batch(config: RunConfig, problem: SupernetProblem) -> None:
@@ -218,8 +240,25 @@ def fill(config: RunConfig) -> RunConfig:
 
 
 def _fill_distributions(config: RunConfig) -> RunConfig:
+    if config.weight_steps is not None and not config.joint:
+        raise InputError("--weight-steps is of a joint search; give --joint, or leave it out")
     if config.algorithm == MULTI_DISTRIBUTION:
-        return replace(config, distributions=config.distributions or DISTRIBUTIONS)
+        M = config.distributions or DISTRIBUTIONS
+        if not config.joint:
+            return replace(config, distributions=M)
+        if config.supernet:
+            raise InputError("--joint trains weights of its own; leave --supernet out, or --joint")
+        return replace(
+            config,
+            distributions=M,
+            weight_steps=config.weight_steps or WEIGHT_STEPS,
+            evaluations=config.evaluations or JOINT_EVALUATIONS * M,
+        )
+    if config.joint:
+        raise InputError(
+            f"'{config.algorithm}' has nothing to learn jointly with the weights; give --algorithm "
+            f"{MULTI_DISTRIBUTION}, or leave --joint out"
+        )
     if config.distributions is not None:
         raise InputError(
             f"'{config.algorithm}' has no distributions; give --algorithm {MULTI_DISTRIBUTION}, or "
@@ -229,6 +268,10 @@ def _fill_distributions(config: RunConfig) -> RunConfig:
 
 
 def _fill_table(config: RunConfig, name: str) -> RunConfig:
+    if config.joint:
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks and trains none; leave --joint out"
+        )
     # What else means nothing to a table is refused where the problem is made.
     for setting in ("budget", "supernet"):
         if getattr(config, setting) is not None:
@@ -262,7 +305,13 @@ def _absolute_costs(costs: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def divide(
-    left: float, timing: Timing, config: RunConfig, *, images: int, free: frozenset[str]
+    left: float,
+    timing: Timing,
+    config: RunConfig,
+    *,
+    images: int,
+    free: frozenset[str],
+    least: int | None = None,
 ) -> RunConfig:
     """Divide the time that is left between training and search.
 
@@ -272,6 +321,7 @@ def divide(
         config: filled settings: the numbers where nothing is short.
         images: validation images there are by these settings.
         free: which of "evaluations", "validation_images" and "steps" may be changed.
+        least: evaluations that the search needs; a population, if None.
 
     Returns:
         The settings with numbers that fit into the time.
@@ -284,7 +334,8 @@ def divide(
     may_train = "steps" in free and not config.supernet
     fixed = 0.0 if config.supernet or may_train else config.training.steps * timing.step
     share = usable * SEARCH_SHARE if may_train else usable - fixed
-    evaluations = max(config.evaluations, config.pop_size)
+    least = least or config.pop_size
+    evaluations = max(config.evaluations, least)
     if "evaluations" in free:
         if "validation_images" in free:
             affordable = int(share / (evaluations * timing.image)) // IMAGE_STEP * IMAGE_STEP
@@ -292,10 +343,10 @@ def divide(
         networks = int(share / (images * timing.image)) // config.pop_size * config.pop_size
         # Where nothing is trained the search takes all the time there is.
         evaluations = min(evaluations, networks) if may_train else networks
-        if evaluations < config.pop_size:
-            search = config.pop_size * images * timing.image
-            least = LEAST_STEPS * timing.step
-            needed = max(search / SEARCH_SHARE, search + least) if may_train else search + fixed
+        if evaluations < least:
+            search = least * images * timing.image
+            train = LEAST_STEPS * timing.step
+            needed = max(search / SEARCH_SHARE, search + train) if may_train else search + fixed
             raise _too_small(config, left, needed)
     steps = config.training.steps
     if may_train:
@@ -329,7 +380,21 @@ def _measure(workspace: Workspace, networks: int) -> Timing:
     if supernet is None:
         supernet = workspace.new_supernet()
         step = time_step(supernet, workspace.config.training)
-    return Timing(step, time_evaluation(supernet, networks=networks))
+    image = time_evaluation(supernet, networks=networks)
+    if workspace.config.joint:
+        step += networks * image * _images_of_a_turn(workspace)
+    return Timing(step, image)
+
+
+def _images_of_a_turn(workspace: Workspace) -> float:
+    """Full-size validation images to a training step on which distributions score a sample."""
+    from evonas.supernet.supernet import EVALUATION_BATCH
+
+    config = workspace.config
+    assert config.weight_steps
+    batch = min(EVALUATION_BATCH, len(workspace.supernet_problem().data.validation))
+    full = 1.0 - (1.0 - HALF_STEP) * (config.training.half_resolution or 0.0)
+    return batch * full / config.weight_steps
 
 
 def use_threads(config: RunConfig) -> None:

@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from evonas.analysis.tables import write_table
+from evonas.problems import ArchitectureProblem
 from evonas.runs import (
     Context,
     GenerationReport,
+    JointDistributions,
     Journal,
+    Outcome,
     RunFolder,
     drive,
     read_lines,
@@ -30,7 +36,9 @@ class SearchFront:
         searches = read_searches(lines, run.journal)
         budget = self.workspace.config.evaluations
         assert budget
-        return bool(searches) and searches[-1].finished and searches[-1].evaluations >= budget
+        if not (searches and searches[-1].finished and searches[-1].evaluations >= budget):
+            return False
+        return self.workspace.config.distributions is None or run.architectures.is_file()
 
     def run(self, context: Context) -> None:
         """Search, or go on searching."""
@@ -40,6 +48,9 @@ class SearchFront:
         start = start_file(context.folder)
         if start.is_file():
             settings["sampling"] = with_start(problem, read_networks(start), config)
+        joint = JointDistributions.load(context.folder) if config.joint else None
+        if joint:
+            settings["probabilities"] = joint.probabilities
         algorithm = self.workspace.algorithm(**settings)
         assert config.evaluations
         with context.progress.stage("search", config.evaluations, "networks") as progress:
@@ -62,8 +73,40 @@ class SearchFront:
                     on_generation=tell,
                     restart=self.restart,
                 )
+        if hasattr(outcome.algorithm, "architectures"):
+            coefficients = joint.coefficients if joint else outcome.algorithm.coefficients
+            write_architectures(context.folder, problem, outcome, coefficients)
         if not outcome.stopped and outcome.evaluations < config.evaluations:
             context.progress.say(
                 f"the search ended at {outcome.evaluations} of {config.evaluations} networks: it "
                 "found no more that are new and keep the limits"
             )
+
+
+def write_architectures(
+    folder: RunFolder,
+    problem: ArchitectureProblem,
+    outcome: Outcome,
+    coefficients: np.ndarray | None,
+) -> None:
+    """Write the likeliest architecture of each distribution, with its numbers and coefficient.
+
+    A row for each distribution, in order; objectives of one that was not evaluated yet stay empty.
+    """
+    X = problem.canonical(outcome.algorithm.architectures)
+    networks = [problem.space.decode(genome) for genome in X]
+    known = {result.key: result.objectives for result in outcome.results}
+    unknown = (np.nan,) * problem.n_obj
+    columns = list(problem.objectives)
+    values = [np.array([known.get(network, unknown) for network in networks])]
+    for name, cost in problem.costs.items():
+        if name not in columns:
+            columns.append(name)
+            values.append(np.asarray(cost(X), dtype=float)[:, None])
+    if coefficients is not None and coefficients.ndim == 1:
+        columns.append("coefficient")
+        values.append(coefficients[:, None])
+    elif coefficients is not None:
+        columns += [f"weight_{name}" for name in problem.objectives]
+        values.append(coefficients)
+    write_table(folder.architectures, columns, np.hstack(values), texts=("network", networks))

@@ -1,10 +1,18 @@
 """The stage that trains the shared weights, or takes those of another run."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evonas.supernet import Supernet
+    from evonas.supernet.paths import PathSampling
+    from evonas.training.trainer import Companion
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,28 @@ class TrainSupernet:
             context.progress.say(f"supernet taken from {config.supernet}")
             return
         supernet = self.workspace.new_supernet()
-        checkpoint = context.folder.supernet / "training.safetensors"
-        training = config.training
+        self._train(context, supernet)
+
+    def _train(
+        self,
+        context: Context,
+        supernet: Supernet,
+        *,
+        paths: PathSampling | None = None,
+        companion: Companion | None = None,
+    ) -> bool:
+        """Train and keep the weights; whether the end was reached."""
+        config, training = self.workspace.config, self.workspace.config.training
         assert training.steps
-        trainer = supernet.trainer(training, seed=config.seed, checkpoint=checkpoint)
+        trainer = supernet.trainer(
+            training,
+            seed=config.seed,
+            paths=paths,
+            checkpoint=context.folder.supernet / "training.safetensors",
+            companion=companion,
+        )
         with context.progress.stage(
-            "supernet", training.steps, "steps", done=trainer.step, work=trainer.work
+            self.name, training.steps, "steps", done=trainer.step, work=trainer.work
         ) as progress:
             done = supernet.train(
                 training,
@@ -50,3 +74,4 @@ class TrainSupernet:
             )
         if done:
             supernet.save(self.weights(context.folder))
+        return done

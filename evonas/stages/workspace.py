@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from evonas.config import RunConfig, cost_files
 from evonas.errors import InputError
 from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
-from evonas.search import get_algorithm
+from evonas.search import MultiDistributionSearch, get_algorithm
+from evonas.search.distribution_settings import DistributionSettings
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -106,7 +108,15 @@ class Workspace:
         config = self.config
         if config.distributions is not None:
             settings["distributions"] = config.distributions
+        if config.joint:
+            settings["learning"] = False
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
+
+    def distribution_settings(self) -> DistributionSettings:
+        """Of distributions that learn while the weights are trained: as many, without stretch."""
+        algorithm = self.algorithm()
+        assert isinstance(algorithm, MultiDistributionSearch)
+        return replace(algorithm.settings, stretched=False)
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
         """The problem, with the run's own trained supernet where it has one."""

@@ -14,14 +14,10 @@ from torch.nn import functional as F
 from evonas.config import TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
-from evonas.training.schedule import check_batch, warmup_cosine
+from evonas.training.schedule import HALF_STEP, check_batch, half_steps, warmup_cosine
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
 _LOOK_EVERY = 50
-
-# A step on images of half the side takes about this share of one on full images: a quarter of the
-# pixels, but small tensors are slow (measured on 2 cores: 0.3 to 0.55). Only tells time left.
-_HALF_STEP = 0.4
 
 
 class TrainingDiverged(InputError):
@@ -148,11 +144,11 @@ class Trainer:
     @property
     def half_steps(self) -> int:
         """Steps, from the first on, that see images of half the side."""
-        return round((self.config.half_resolution or 0.0) * self.steps)
+        return half_steps(self.steps, self.config.half_resolution)
 
     def work(self, step: int) -> float:
         """How much work the first so many steps are, in steps on images of full size."""
-        return step - (1 - _HALF_STEP) * min(step, self.half_steps)
+        return step - (1 - HALF_STEP) * min(step, self.half_steps)
 
     def train(
         self,

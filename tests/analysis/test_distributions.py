@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evonas.analysis import DistributionHistory, History, save_distributions
+from evonas.analysis import DistributionHistory, Front, History, save_distributions
 from evonas.analysis.figures import save_figures
 from evonas.config import RunConfig
 from evonas.errors import InputError
@@ -27,7 +27,7 @@ def test_a_run_keeps_them(done):
     assert history.probabilities.shape == (len(generations), 3, 8, 3)
     np.testing.assert_allclose(history.probabilities[0], 1 / 3)
     np.testing.assert_allclose(history.probabilities.sum(axis=3), 1)
-    assert history.evaluations.tolist() == [0, *generations.evaluations[:-1].tolist()]
+    assert history.at.tolist() == [0, *generations.evaluations[:-1].tolist()]
     assert (history.probabilities[-1].max(axis=2) > 0.5).mean() > 0.5
     with pytest.raises(ValueError):
         history.probabilities[0] = 0
@@ -87,3 +87,17 @@ def test_other_arrays_and_other_runs_are_refused(done, tmp_path):
 
     with pytest.raises(InputError, match="--algorithm multi-distribution"):
         DistributionHistory.from_searches(read_searches(lines, "journal"))
+
+
+def test_a_run_has_a_table_of_its_architectures(done):
+    path = done.folder.architectures
+    rows = Front.load(path, objectives=("error", "params"))
+    assert rows.columns == ("error", "params", "macs", "coefficient") and len(rows) == 3
+    problem = done.problem()
+    X = np.array([problem.space.encode(text) for text in rows.networks])
+    np.testing.assert_array_equal(rows.F, problem.evaluate(X, return_values_of="F"))
+    assert (np.diff(rows.column("coefficient")) > 0).all()
+    before = path.read_bytes()
+    path.unlink()
+    run(resume=done.folder.path, quiet=True)
+    assert path.read_bytes() == before

@@ -336,3 +336,14 @@ def test_eight_distributions_find_eight_architectures(data_dir):
         volumes.append(problem.hypervolume(problem.evaluate(X, return_values_of="F")))
         assert problem.evaluated == before, "an architecture had not been evaluated"
     assert np.mean(distinct) >= 7 and np.mean(volumes) >= 0.9
+
+
+def test_without_learning_samples_come_after_the_architectures(make_problem):
+    problem = make_problem["choices"]()
+    learnt = run(problem, budget=200).distributions.probabilities
+    again = make_problem["choices"]()
+    algorithm = run(again, budget=60, probabilities=learnt, learning=False)
+    assert algorithm.least_evaluations == 8 and algorithm.evaluator.n_eval == 60
+    assert keys(again.asked[:8]) >= keys(algorithm.architectures)
+    np.testing.assert_allclose(algorithm.distributions.probabilities, learnt)
+    assert run(again, budget=8, probabilities=learnt, learning=False).evaluator.n_eval == 8

@@ -102,3 +102,45 @@ def test_distributions_are_settled_or_refused(data_dir):
     with pytest.raises(InputError, match="--evaluations 24 or more"):
         plan(table(algorithm="multi-distribution", evaluations=23))
     plan(table(algorithm="multi-distribution", evaluations=24))
+
+
+JOINT = {
+    "problem": "digits-params",
+    "algorithm": "multi-distribution",
+    "joint": True,
+    "threads": 1,
+}
+
+
+def test_a_joint_search_is_settled():
+    few = plan(RunConfig(**JOINT, distributions=4)).config
+    assert (few.distributions, few.weight_steps, few.evaluations) == (4, 16, 100)
+    assert fill(few) == few
+    more = plan(RunConfig(**JOINT, weight_steps=2, evaluations=50)).config
+    assert (more.distributions, more.weight_steps, more.evaluations) == (8, 2, 50)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"joint": True, "algorithm": "nsga2"}, "'nsga2' has nothing to learn jointly"),
+        ({"joint": True, "algorithm": "screened"}, "give --algorithm multi-distribution"),
+        ({"joint": False}, "--weight-steps is of a joint search"),
+        ({"supernet": "somewhere"}, "--joint trains weights of its own"),
+        ({"weight_steps": 900}, "leave distributions 0 of their own with 900 to each"),
+        ({"evaluations": 7}, "7 evaluations are too few for 8 distributions; give --evaluations 8"),
+        ({"problem": "nasbench-macro-params"}, "trains none; leave --joint out"),
+    ],
+)
+def test_what_no_joint_search_can_be_is_refused(settings, told, data_dir):
+    with pytest.raises(InputError, match=told):
+        plan(RunConfig(**JOINT | {"weight_steps": 16, "data_dir": str(data_dir)} | settings))
+
+
+def test_a_budget_counts_what_distributions_score():
+    alone = plan(RunConfig(problem="digits-params", budget="60s", threads=1)).timing
+    jointly = plan(RunConfig(**JOINT, weight_steps=1, budget="60s"))
+    assert jointly.timing.step > 1.5 * alone.step
+    assert jointly.config.evaluations >= 8 and set(jointly.expected) == {"joint", "search"}
+    with pytest.raises(InputError, match="distributions learn|leave distributions|too small"):
+        plan(RunConfig(**JOINT, weight_steps=10**6, budget="60s"))
