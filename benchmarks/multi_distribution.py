@@ -1,6 +1,7 @@
 """What one search for eight architectures saves, and where the saving comes from.
 
     python benchmarks/multi_distribution.py [--seeds 31]
+    python benchmarks/multi_distribution.py --cifar10 --seeds 1 [--steps 6500]
 
 Three ways to eight architectures of NAS-Bench-Macro, with equal coefficients:
 
@@ -13,8 +14,12 @@ stepped in turn). Hypervolume is a share of that of the true front (objectives d
 reference 1.1). Architectures are the likeliest genomes after 300 evaluations. Coefficients, and all
 settings, were chosen on seeds from 1000 on.
 
-Writes multi_distribution.csv and multi_distribution.png into docs/. Needs EVONAS_DATA, a folder
-with the published table. A minute on two cores.
+The same on CIFAR-10, where distributions learn while shared weights are trained (`--joint`), is
+described in joint_search.py.
+
+Writes multi_distribution.csv and multi_distribution.png, or joint_search.csv and
+joint_search_curve.csv, into docs/. Needs EVONAS_DATA, a folder with the published table, and with
+CIFAR-10. A minute on two cores; a seed of CIFAR-10 an hour.
 """
 
 import argparse
@@ -24,6 +29,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import joint_search
 import numpy as np
 import pandas as pd
 from search_quality import (
@@ -165,13 +171,25 @@ def draw(curves: dict[str, list[Curve]], path: Path) -> None:
 def main() -> int:
     """Search, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cifar10", action="store_true", help="the joint searches instead")
+    parser.add_argument("--steps", type=int, default=6500, help="of each training on CIFAR-10")
+    parser.add_argument("--curve-steps", type=int, default=400, help="where it is only timed")
     arguments = parsed(parser)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     try:
         untouched(TABLE)
+        if arguments.cifar10:
+            joint_search.measure(
+                arguments.steps,
+                arguments.curve_steps,
+                arguments.seeds,
+                arguments.processes,
+                arguments.output,
+            )
+            return 0
     except InputError as error:
         print(f"multi_distribution: {error}", file=sys.stderr)
         return 2
-    arguments.output.mkdir(parents=True, exist_ok=True)
     curves: dict[str, list[Curve]] = {arm: [] for arm in ARMS}
     with ProcessPoolExecutor(arguments.processes) as pool:
         for curve in pool.map(measure, [(arm, seed) for arm in ARMS for seed in arguments.seeds]):
