@@ -122,9 +122,8 @@ def search(job: Job) -> Joint:
             coefficients=None if job.coefficient is None else [job.coefficient],
         ),
     )
-    trainer = supernet.trainer(training, seed=job.seed, paths=joint, companion=joint)
     start = time.perf_counter()
-    supernet.train(training, trainer=trainer)
+    supernet.train(training, seed=job.seed, paths=joint, companion=joint)
     trained = time.perf_counter()
     assert torch.get_num_threads() == config.threads
     assert joint.coefficients is not None

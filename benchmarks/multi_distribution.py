@@ -3,11 +3,12 @@
     python benchmarks/multi_distribution.py [--seeds 31]
     python benchmarks/multi_distribution.py --cifar10 --seeds 1 [--steps 6500]
 
-Three ways to eight architectures of NAS-Bench-Macro, with equal coefficients:
+Ways to eight architectures of NAS-Bench-Macro, with equal coefficients:
 
 - separate: eight searches of one distribution each, which know nothing of each other;
-- own samples: eight distributions on one archive, each learning from its own samples;
-- pooled: eight that learn from the samples of all.
+- own samples: eight distributions on one archive, each learning from its own samples; also with
+  steps eight times as long, for a part of what pooling saves is that it affords longer steps;
+- pooled: eight that learn from the samples of all; also with steps of ordinary length.
 
 Evaluations are of distinct networks (of the separate searches, each pays for its own; they are
 stepped in turn). Hypervolume is a share of that of the true front (objectives divided by its range,
@@ -48,7 +49,14 @@ from evonas.search import MultiDistributionSearch
 
 DOCS = Path(__file__).parent.parent / "docs"
 TABLE = "nasbench-macro-params"
-ARMS = ("separate", "own samples", "pooled")
+# Settings of `MultiDistributionSearch`; none of the separate searches.
+ARMS: dict[str, dict[str, object] | None] = {
+    "separate": None,
+    "own samples": {"pooled": False},
+    "own samples, eightfold steps": {"pooled": False, "stretched": 8.0},
+    "pooled, ordinary steps": {"stretched": False},
+    "pooled": {},
+}
 DISTRIBUTIONS, EVALUATIONS, AFTER = 8, 400, 300
 TARGETS = (0.95, 0.99)
 
@@ -77,10 +85,12 @@ def _started(watch: Watch, seed: int, budget: int, **settings: object) -> MultiD
     return algorithm
 
 
-def together(seed: int, budget: int, pooled: bool) -> tuple[Watch, MultiDistributionSearch, list]:
+def together(
+    seed: int, budget: int, settings: dict[str, object]
+) -> tuple[Watch, MultiDistributionSearch, list]:
     """Eight distributions in one search."""
     watch = Watch(TABLE, budget)
-    algorithm = _started(watch, seed, budget, distributions=DISTRIBUTIONS, pooled=pooled)
+    algorithm = _started(watch, seed, budget, distributions=DISTRIBUTIONS, **settings)
     effective = []
     while algorithm.has_next():
         algorithm.next()
@@ -118,13 +128,14 @@ def measure(job: tuple[str, int]) -> Curve:
     arm, seed = job
     problem = copy.deepcopy(untouched(TABLE))  # which remembers what it is asked
     with threadpool_limits(1):
-        if arm == "separate":
+        settings = ARMS[arm]
+        if settings is None:
             X, effective = separately(seed, EVALUATIONS)[0], []
             likeliest = separately(seed, AFTER)[1]
         else:
-            watch, _, effective = together(seed, EVALUATIONS, arm == "pooled")
+            watch, _, effective = together(seed, EVALUATIONS, settings)
             X = np.array(watch.asked[:EVALUATIONS])
-            likeliest = together(seed, AFTER, arm == "pooled")[1].architectures
+            likeliest = together(seed, AFTER, settings)[1].architectures
     F = problem.evaluate(X, return_values_of="F")
     shares = hypervolumes(problem, F, EVALUATIONS)
     likeliest = np.unique(problem.canonical(likeliest), axis=0)
@@ -151,7 +162,7 @@ def draw(curves: dict[str, list[Curve]], path: Path) -> None:
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = dict(zip(ARMS, ("#7f7f7f", "#0072B2", "#D55E00"), strict=True))
+    colours = dict(zip(ARMS, ("#7f7f7f", "#0072B2", "#56B4E9", "#E69F00", "#D55E00"), strict=True))
     for arm, of_one in curves.items():
         draw_missing(left, [curve.hypervolume for curve in of_one], colours[arm], arm)
         if not all(len(curve.effective) for curve in of_one):

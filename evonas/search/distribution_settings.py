@@ -37,7 +37,8 @@ class DistributionSettings:
         step: "asng" or "fixed".
         coefficients: (M,) or (M, n_obj); None spaces them.
         self_normalised: whether ranks are shares of all importance of a distribution.
-        stretched: whether steps are longer as the pool counts for more samples.
+        stretched: whether steps are longer as the pool counts for more samples; a number makes all
+            so many times longer.
         probabilities: to begin with, or `CategoricalDistributions`; None is uniform.
 
     Raises:
@@ -51,7 +52,7 @@ class DistributionSettings:
     step: str = "asng"
     coefficients: Any = None
     self_normalised: bool = True
-    stretched: bool = True
+    stretched: bool | float = True
     probabilities: np.ndarray | CategoricalDistributions | None = None
 
     def __post_init__(self) -> None:
@@ -74,7 +75,9 @@ class DistributionSettings:
         self.pooled = bool(self.pooled)
         self.variant = checked_choice("variant", self.variant, VARIANTS)
         self.step = checked_choice("step", self.step, STEPS)
-        self.self_normalised, self.stretched = bool(self.self_normalised), bool(self.stretched)
+        self.self_normalised = bool(self.self_normalised)
+        if not isinstance(self.stretched, bool) and not 0 < self.stretched < np.inf:
+            raise InputError(f"stretched={self.stretched!r}; give True, False, or a number above 0")
         if isinstance(self.probabilities, CategoricalDistributions):
             self.probabilities = self.probabilities.probabilities
 

@@ -67,7 +67,7 @@ class JointLearning:
     It is both the sampling strategy and the companion of one training::
 
         joint = JointLearning(problem, supernet, steps=config.steps, paths="spread")
-        supernet.train(config, trainer=supernet.trainer(config, paths=joint, companion=joint))
+        supernet.train(config, paths=joint, companion=joint)
         MultiDistributionSearch(probabilities=joint.probabilities, learning=False)
 
     Args:

@@ -65,7 +65,7 @@ class Learner:
         step: "asng" or "fixed".
         self_normalised: whether ranks are shares of all importance of a distribution.
         stretched: whether a step of "asng" is as many times longer as samples count for more than
-            a distribution's own.
+            a distribution's own; a number makes all so many times longer.
         penalty: gradient of this cost of each choice (n_var, max choices) is subtracted, times
             `penalty_weights` (M,).
         penalty_weights: see there.
@@ -80,7 +80,7 @@ class Learner:
         pooled: bool = True,
         step: str = "asng",
         self_normalised: bool = True,
-        stretched: bool = True,
+        stretched: bool | float = True,
         penalty: np.ndarray | None = None,
         penalty_weights: np.ndarray | None = None,
     ) -> None:
@@ -156,9 +156,13 @@ class Learner:
         if self.step == "fixed":
             step = self.distributions.fixed_step(gradient)
         else:
-            stretch = np.maximum(effective / (len(X) // M), 1.0) if self.stretched else 1.0
-            step = self.distributions.asng_step(gradient, stretch)
+            step = self.distributions.asng_step(gradient, self._stretch(effective, len(X) // M))
         return Learnt(effective, self.distributions.entropy(), step)
+
+    def _stretch(self, effective: np.ndarray, own: int) -> np.ndarray | float:
+        if self.stretched is True:
+            return np.maximum(effective / own, 1.0)
+        return float(self.stretched or 1.0)
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on, as JSON can hold it."""

@@ -71,7 +71,7 @@ class MultiDistributionSearch(Algorithm):
             Or a vector of weights for each distribution, (M, n_obj), which multiply the objectives
             as they are. By default spaced over the range of cost.
         self_normalised: see above.
-        stretched: see above.
+        stretched: see above; a number makes all steps so many times longer.
         probabilities: (M, n_var, max choices) to begin with, or `CategoricalDistributions`; uniform
             by default.
         learning: False leaves distributions as they are: their likeliest architectures are
@@ -106,7 +106,7 @@ class MultiDistributionSearch(Algorithm):
         *,
         coefficients: Any = None,
         self_normalised: bool = True,
-        stretched: bool = True,
+        stretched: bool | float = True,
         probabilities: np.ndarray | CategoricalDistributions | None = None,
         learning: bool = True,
         sampling: Any = None,
@@ -350,7 +350,7 @@ def multi_distribution(
     step: str | None = None,
     coefficients: Any = None,
     self_normalised: bool | None = None,
-    stretched: bool | None = None,
+    stretched: bool | float | None = None,
     probabilities: np.ndarray | CategoricalDistributions | None = None,
     learning: bool | None = None,
     sampling: Any = None,

@@ -102,6 +102,7 @@ class Supernet:
         seed: int = 0,
         paths: PathSampling | None = None,
         checkpoint: str | Path | None = None,
+        companion: Companion | None = None,
         trainer: Trainer | None = None,
         stop: Callable[[], bool] = lambda: False,
         on_step: Callable[[int, float], None] | None = None,
@@ -113,6 +114,7 @@ class Supernet:
             seed: seed of paths, order of images and augmentation.
             paths: a sampling strategy of your own: an object with ``sample(space, random_state)``.
             checkpoint: file for the state after each epoch.
+            companion: told of each step, such as a `JointLearning`.
             trainer: one made by `trainer`, instead of all of the above.
             stop: True ends the training after the batch.
             on_step: told steps done and loss.
@@ -120,7 +122,9 @@ class Supernet:
         Returns:
             True where the last step was reached, False where ``stop`` ended it before.
         """
-        trainer = trainer or self.trainer(config, seed=seed, paths=paths, checkpoint=checkpoint)
+        trainer = trainer or self.trainer(
+            config, seed=seed, paths=paths, checkpoint=checkpoint, companion=companion
+        )
         done = trainer.train(stop=stop, on_step=on_step)
         self.trained_steps = trainer.step
         return done

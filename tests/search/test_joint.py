@@ -47,8 +47,7 @@ def joint_of(problem, supernet, **settings):
 
 
 def trained(joint, config, **settings):
-    trainer = joint.supernet.trainer(config, seed=1, paths=joint, companion=joint, **settings)
-    joint.supernet.train(config, trainer=trainer)
+    joint.supernet.train(config, seed=1, paths=joint, companion=joint, **settings)
     return joint
 
 
