@@ -184,7 +184,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cifar10", action="store_true", help="the joint searches instead")
     parser.add_argument("--steps", type=int, default=6500, help="of each training on CIFAR-10")
-    parser.add_argument("--curve-steps", type=int, default=400, help="where it is only timed")
+    parser.add_argument("--curve-steps", type=int, default=300, help="where it is only timed")
     arguments = parsed(parser)
     arguments.output.mkdir(parents=True, exist_ok=True)
     try:

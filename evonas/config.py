@@ -98,7 +98,8 @@ class RunConfig:
     joint: bool = False
     """With "multi-distribution": distributions learn while the weights are trained, in turn."""
     weight_steps: int | None = None
-    """With --joint: training steps to one of the distributions; by default 16."""
+    """With --joint: training steps to one of the distributions, in the last 40 % of the training;
+    by default 16."""
     constraint: tuple[str, ...] = ()
     """Limits on costs, such as "params<=500000" or "macs<=2e7"."""
     cost: tuple[str, ...] = ()

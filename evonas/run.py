@@ -32,6 +32,7 @@ from evonas.runs import (
     open_progress,
     run_stages,
 )
+from evonas.search.joint import begin
 from evonas.stages import (
     Plan,
     SearchFront,
@@ -161,7 +162,7 @@ def run(
             folder.sweep()
             _check_data(folder, workspace)
             _keep_settings(folder, settled)
-            if restart_search and SearchFront(workspace).done(folder):
+            if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
                     f"the search of {folder.path} has spent its budget; add --evaluations with "
                     f"more than {settled.evaluations} to search anew"
@@ -218,7 +219,8 @@ def _training_summary(config: RunConfig) -> list[str]:
     if not config.joint:
         return [steps]
     M, k = config.distributions, config.weight_steps
-    return [steps, f"one of {M} distributions after each {k} of them"]
+    first = begin(training.steps)
+    return [steps, f"from step {first} on {M} distributions learn after every {k}"]
 
 
 def _create(planned: Plan) -> RunFolder:

@@ -41,8 +41,11 @@ def integer_bounds(problem: Any) -> tuple[np.ndarray, np.ndarray]:
         Two int64 arrays `(n_var,)`, both inclusive.
 
     Raises:
-        ValueError: bounds are missing, no whole numbers, or crossed.
+        ValueError: bounds are missing, no whole numbers, or crossed, or the problem says that its
+            variables are real numbers.
     """
+    if getattr(problem, "vtype", None) in (float, np.float64):
+        raise ValueError("genomes are whole numbers; the problem has real ones (vtype=float)")
     xl, xu = getattr(problem, "xl", None), getattr(problem, "xu", None)
     if xl is None or xu is None:
         raise ValueError("a categorical operator needs a problem with bounds xl and xu")

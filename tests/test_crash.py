@@ -154,6 +154,22 @@ def test_what_a_joint_search_left_is_written_again(unbroken_joint, tmp_path, nam
     assert (folder / name).read_bytes() == (unbroken_joint / name).read_bytes()
 
 
+def test_a_search_whose_budget_is_spent_is_not_begun_anew_for_a_file(
+    unbroken_joint, tmp_path, capsys
+):
+    folder = Path(shutil.copytree(unbroken_joint, tmp_path / "run"))
+    (folder / "architectures.csv").unlink()
+    assert main(["run", "--resume", str(folder), "--restart-search", "--quiet"]) == 2
+    assert "has spent its budget" in capsys.readouterr().err
+
+
+def test_a_joint_search_with_a_start_evaluates_its_architectures_first(unbroken_joint, tmp_path):
+    start = ["--start", unbroken_joint / "front.csv", "--evaluations", "20"]
+    folder = run(*JOINT, *start, "--runs", tmp_path)
+    rows = (folder / "architectures.csv").read_text().splitlines()[1:]
+    assert len(rows) == 8 and all("" not in row.split(",") for row in rows)
+
+
 def test_a_joint_search_goes_on_with_more_evaluations(unbroken_joint, tmp_path):
     folder = Path(shutil.copytree(unbroken_joint, tmp_path / "run"))
     more = ["--evaluations", "80", "--quiet"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -87,6 +87,7 @@ class Images(ABC):
         *,
         augment: bool | Augmentation | None = None,
         channels_last: bool = False,
+        only: Collection[int] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch.
 
@@ -104,6 +105,7 @@ class Images(ABC):
             augment: True for the data set's own policy, or another policy; by default True with
                 a generator and False without.
             channels_last: memory format of the images.
+            only: without a generator, numbers of the batches wanted; no others are read.
 
         Returns:
             An iterator over images, normalised float32 (b, C, H, W), and labels, int64 (b,).
@@ -117,7 +119,7 @@ class Images(ABC):
                 raise ValueError("augmentation draws random numbers; give batches() a generator")
             if batch_size < 1:
                 raise InputError(f"a batch of {batch_size} images is none; give 1 or more")
-            return self._in_order(batch_size, channels_last)
+            return self._in_order(batch_size, channels_last, only)
         steps = self.steps(batch_size)
         used = steps * batch_size
         order = torch.randperm(len(self), generator=generator, device=generator.device)[:used]
@@ -127,11 +129,15 @@ class Images(ABC):
             draws = draw(used, self.shape, policy, generator, self.device)
         return self._shuffled(order, batch_size, policy, draws, channels_last)
 
-    def _in_order(self, batch_size: int, channels_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    def _in_order(
+        self, batch_size: int, channels_last: bool, only: Collection[int] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(self)
         steps = -(-n // batch_size)
         bounds = [i * n // steps for i in range(steps + 1)]
         spans = list(zip(bounds, bounds[1:], strict=False))
+        if only is not None:
+            spans = [span for number, span in enumerate(spans) if number in only]
         pixels = self._pixels([torch.arange(a, b) for a, b in spans])
         for (start, stop), images in zip(spans, pixels, strict=True):
             yield (

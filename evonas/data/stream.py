@@ -114,7 +114,7 @@ def read(
     loader: DataLoader[Any] = DataLoader(
         _Decoded(files),
         batch_sampler=batches,  # type: ignore[arg-type]
-        num_workers=default_workers(len(files)) if workers is None else workers,
+        num_workers=default_workers(sum(map(len, batches))) if workers is None else workers,
         collate_fn=_collate,
         pin_memory=pin,
         worker_init_fn=_leave_interrupts,

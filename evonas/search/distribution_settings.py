@@ -76,7 +76,9 @@ class DistributionSettings:
         self.variant = checked_choice("variant", self.variant, VARIANTS)
         self.step = checked_choice("step", self.step, STEPS)
         self.self_normalised = bool(self.self_normalised)
-        if not isinstance(self.stretched, bool) and not 0 < self.stretched < np.inf:
+        if isinstance(self.stretched, np.bool_):
+            self.stretched = bool(self.stretched)
+        if not isinstance(self.stretched, int | float) or not 0 <= self.stretched < np.inf:
             raise InputError(f"stretched={self.stretched!r}; give True, False, or a number above 0")
         if isinstance(self.probabilities, CategoricalDistributions):
             self.probabilities = self.probabilities.probabilities

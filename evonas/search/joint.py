@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evonas.config import TrainingConfig
 from evonas.errors import InputError
 from evonas.operators import CategoricalDistributions, extreme_genomes
 from evonas.operators.genomes import as_genomes
 from evonas.search.beforehand import Beforehand
 from evonas.search.distribution_settings import DistributionSettings
 from evonas.search.learner import Learnt
+from evonas.search.registry import DISTRIBUTIONS
+from evonas.training.schedule import half_steps
 
 if TYPE_CHECKING:
     from evonas.problems import SupernetProblem
     from evonas.spaces import SearchSpace
     from evonas.supernet import Supernet
-    from evonas.supernet.paths import PathSampling
 
 # Training steps to one of the distributions.
 WEIGHT_STEPS = 16
@@ -28,27 +30,30 @@ WARM_UP = 0.6
 AVERAGED = 0.5
 # The range of the loss is measured anew before every so many steps of the distributions.
 RANGE_EVERY = 10
+# Genomes that break a limit are drawn so often again, before known ones take their place.
+REDRAWS = 10
 # Pictures show the distributions at so many moments.
 MOMENTS = 100
 
 
-def check_turns(steps: int, weight_steps: int) -> int:
+def begin(steps: int, warm_up: float = WARM_UP) -> int:
+    """The training step after which distributions begin to learn."""
+    return int(warm_up * steps)
+
+
+def check_turns(steps: int, weight_steps: int, warm_up: float = WARM_UP) -> int:
     """Steps that distributions make in a training of so many.
 
     Raises:
         InputError: too few to learn anything from.
     """
-    turns = (steps - _begin(steps)) // weight_steps
+    turns = (steps - begin(steps, warm_up)) // weight_steps
     if turns < 2:
         raise InputError(
             f"{steps} training steps leave distributions {turns} of their own with {weight_steps} "
-            "to each; give a smaller --weight-steps, or a larger --training.steps"
+            "to each; give a smaller --weight-steps, or more --training.steps or --budget"
         )
     return turns
-
-
-def _begin(steps: int) -> int:
-    return int(WARM_UP * steps)
 
 
 class JointLearning:
@@ -58,33 +63,36 @@ class JointLearning:
     `weight_steps` training steps on networks of the mixture of all distributions comes one step of
     the distributions, by the loss of their samples on one validation batch, the next in turn.
 
-    What evonas chose. Distributions wait, uniform, for the first `WARM_UP` of the training, in
-    which `paths` says what is trained. The loss is divided by what lies between the cheapest and
-    the dearest network, measured anew from time to time, because losses shrink. As one batch is a
-    noisy judge, steps are not stretched, and what is learnt is the mean of the distributions over
-    the last half of their steps (Polyak and Juditsky, 1992), not where the last one left them.
+    What evonas chose. Distributions wait, uniform, for the first `warm_up` of the training, in
+    which `config.paths` says what is trained. The loss is divided by how far samples and the
+    networks of least and largest cost lie apart, measured anew from time to time, because losses
+    shrink. As one batch is a noisy judge, steps are not stretched, and what is learnt is the mean
+    of the distributions over the last half of their steps (Polyak and Juditsky, 1992), not where
+    the last one left them. Samples are scored at the size of the training images of the moment.
+
+    Networks that break a limit are not trained. Of those drawn to learn from they rank last; where
+    they are most, genomes known to be feasible are drawn instead, as likely as the distribution
+    makes them, which the importance weights know nothing of.
 
     It is both the sampling strategy and the companion of one training::
 
-        joint = JointLearning(problem, supernet, steps=config.steps, paths="spread")
+        joint = JointLearning(problem, supernet, config)
         supernet.train(config, paths=joint, companion=joint)
         MultiDistributionSearch(probabilities=joint.probabilities, learning=False)
 
     Args:
         problem: objectives and limits. "error" is replaced by the loss, which ties less often.
         supernet: of the problem's space and data; scores the samples.
-        steps: training steps in all.
-        paths: what is trained before the distributions begin, a name or an object with `sample`;
-            also how many networks each step trains.
+        config: of the training, its steps settled.
+        distributions: M.
         weight_steps: training steps to one of the distributions, from 1 on.
-        half_steps: training steps, from the first on, whose images have half the side; samples are
-            then scored on such images, too.
+        warm_up: share of the training after which distributions begin, from 0 to below 1.
         seed: of the samples.
-        settings: of the distributions; by default eight.
+        **settings: more of `MultiDistributionSearch` about distributions.
 
     Attributes:
         learnt: `Learnt` of the last step of the distributions; None before the first.
-        networks: scored so far, on one validation batch each.
+        networks: scored so far, on one validation batch each; equal ones of a step count once.
         history: a row of numbers for each step of the distributions: `training_step`, `networks`,
             `loss` (mean of the samples, nats), and for each distribution m, from 1,
             `effective_samples_m`, `entropy_m` (nats) and `step_m` (Fisher norm).
@@ -99,30 +107,42 @@ class JointLearning:
         self,
         problem: SupernetProblem,
         supernet: Supernet,
+        config: TrainingConfig,
+        distributions: int = DISTRIBUTIONS,
         *,
-        steps: int,
-        paths: str | PathSampling = "uniform",
         weight_steps: int = WEIGHT_STEPS,
-        half_steps: int = 0,
+        warm_up: float = WARM_UP,
         seed: int = 1,
-        settings: DistributionSettings | None = None,
+        **settings: Any,
     ) -> None:
         """Nothing is learnt yet."""
-        if weight_steps < 1:
-            raise InputError(f"weight_steps is {weight_steps}; give a number of at least 1")
         from evonas.supernet.paths import get_paths  # loads torch
 
-        self.problem, self.supernet, self.paths = problem, supernet, get_paths(paths)
-        self.weight_steps, self.half_steps = weight_steps, half_steps
-        self._begin = _begin(steps)
-        self._turns = check_turns(steps, weight_steps)
-        self.settings = settings or DistributionSettings(stretched=False)
+        if weight_steps < 1:
+            raise InputError(f"weight_steps is {weight_steps}; give a number of at least 1")
+        if not 0 <= warm_up < 1:
+            raise InputError(f"warm_up is {warm_up}; give a share from 0 to below 1")
+        if config.steps is None:
+            raise InputError("training.steps is not set; give it a number")
+        try:
+            self.settings = DistributionSettings(
+                **{"distributions": distributions, "stretched": False} | settings
+            )
+        except TypeError as error:
+            raise InputError(f"{error}; give settings of MultiDistributionSearch") from None
+        self.problem, self.supernet = problem, supernet
+        self._paths = get_paths(config.paths or "uniform")
+        self._every = weight_steps
+        self._begin = begin(config.steps, warm_up)
+        self._turns = check_turns(config.steps, weight_steps, warm_up)
+        self._half_steps = half_steps(config.steps, config.half_resolution)
         self._random_state = np.random.default_rng([seed, 1])
         self._known = Beforehand.of(problem)
         self._learner = self.settings.learner(problem, self._known, self._random_state)
         self._unknown = np.isnan(self._learner.scale)
         self._ends = _ends(problem, self._known)
         self._trained = 0
+        self._half = False  # whether the last samples were scored on images of half the side
         self.learnt: Learnt | None = None
         self.networks = 0
         self.history: list[dict[str, float]] = []
@@ -151,33 +171,38 @@ class JointLearning:
 
     def sample(self, space: SearchSpace, random_state: np.random.Generator) -> np.ndarray:
         """Genomes that one step trains, each of one distribution at random, int (k, n_var)."""
-        X = self.paths.sample(space, random_state)
+        X = self._paths.sample(space, random_state)
         if self._trained < self._begin:
             return X
         of = random_state.integers(len(self.distributions), size=len(X))
-        drawn = self.distributions.sample(len(X), random_state)[of, np.arange(len(X))]
-        wrong = np.flatnonzero(~self.problem.feasible(drawn))
-        if len(wrong) and self._known.genomes is not None:
-            drawn[wrong] = self.distributions.sample_among(
-                as_genomes(self._known.genomes), of[wrong], random_state
-            )
+        drawn = self._drawn_of(of, random_state)
+        for _ in range(REDRAWS):
+            wrong = np.flatnonzero(~self.problem.feasible(drawn))
+            if not len(wrong):
+                break
+            drawn[wrong] = self._drawn_of(of[wrong], random_state)
+        else:
+            wrong = np.flatnonzero(~self.problem.feasible(drawn))
+            genomes = as_genomes(self._known.genomes)
+            drawn[wrong] = self.distributions.sample_among(genomes, of[wrong], random_state)
         return space.lower(self.problem.space.lift(drawn))
 
     def after_step(self, step: int) -> None:
         """So many training steps are done: where it is their turn, distributions learn."""
         self._trained = step
-        if step <= self._begin or (step - self._begin) % self.weight_steps:
+        if step <= self._begin or (step - self._begin) % self._every:
             return
-        turn = len(self.history)
+        turn, half = len(self.history), step <= self._half_steps
+        measures = self._unknown.any() and (turn % RANGE_EVERY == 0 or half != self._half)
+        self._half = half
         X = self._draw()
         violation = self.problem.violation(X)
         met = violation <= 0
-        measures = self._unknown.any() and len(self._ends) > 0 and turn % RANGE_EVERY == 0
         scored = np.concatenate([X[met], self._ends]) if measures else X[met]
         loss = self._loss(scored, turn % self.supernet.validation_batches)
         if measures:
-            self._learner.scale[self._unknown] = np.ptp(loss[-len(self._ends) :]) or 1.0
-            loss = loss[: -len(self._ends)]
+            self._learner.scale[self._unknown] = np.ptp(loss) or 1.0
+            loss = loss[: np.count_nonzero(met)]
         F = np.zeros((len(X), self.problem.n_obj))
         for j in range(F.shape[1]):
             if j in self._known.exact:
@@ -190,9 +215,11 @@ class JointLearning:
     def state(self) -> dict[str, Any]:
         """All that the further course depends on, as JSON can hold it."""
         return {
+            "of": self._settled(),
             "learner": self._learner.state(),
             "random_state": self._random_state.bit_generator.state,
             "trained": self._trained,
+            "half": self._half,
             "networks": self.networks,
             "history": self.history,
             "moments": [[step, p.tolist()] for step, p in self.moments],
@@ -201,15 +228,41 @@ class JointLearning:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave.
+
+        Raises:
+            InputError: it is of other distributions, or of another training.
+        """
+        for name, now in self._settled().items():
+            if state["of"][name] != now:
+                raise InputError(
+                    f"distributions were learning with {name} = {state['of'][name]}, not {now}; "
+                    "give the same settings, or begin anew"
+                )
         self._learner.restore(state["learner"])
         self._random_state.bit_generator.state = state["random_state"]
-        self._trained, self.networks = int(state["trained"]), int(state["networks"])
+        self._trained, self._half = int(state["trained"]), bool(state["half"])
+        self.networks = int(state["networks"])
         self.history = [dict(row) for row in state["history"]]
         self.moments = [(int(step), np.array(p)) for step, p in state["moments"]]
         self._sum, self._summed = np.array(state["sum"]), int(state["summed"])
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _settled(self) -> dict[str, Any]:
+        return {
+            "distributions": len(self.distributions),
+            "samples_per_distribution": self.settings.samples_per_distribution,
+            "pooled": self.settings.pooled,
+            "weight_steps": self._every,
+            "first_step": self._begin,
+            "steps": self._turns,
+        }
+
+    def _drawn_of(self, of: np.ndarray, random_state: np.random.Generator) -> np.ndarray:
+        """A genome of each of these distributions, int (k, n_var)."""
+        drawn = self.distributions.sample(len(of), random_state)
+        return drawn[of, np.arange(len(of))]
 
     def _draw(self) -> np.ndarray:
         """The samples of one step, most of them feasible, (M n, n_var)."""
@@ -222,18 +275,19 @@ class JointLearning:
 
     def _loss(self, X: np.ndarray, batch: int) -> np.ndarray:
         """Of feasible genomes on one validation batch, in nats, (n,)."""
-        self.networks += len(X)
+        self.networks += len(np.unique(self.problem.canonical(X), axis=0))
         X = self.supernet.space.lower(self.problem.space.lift(X))
-        half = self._trained <= self.half_steps
-        return self.supernet.evaluate(X, batches=[batch], half_resolution=half).loss
+        return self.supernet.evaluate(X, batches=[batch], half_resolution=self._half).loss
 
     def _record(self, step: int, loss: float) -> None:
         assert self.learnt is not None
-        if len(self.history) % max(1, self._turns // MOMENTS) == 0:
-            self.moments.append((step, np.round(self.distributions.probabilities, 6)))
         row = {"training_step": step, "networks": self.networks, "loss": loss}
-        self.history.append(row | self.learnt.numbers())
-        if len(self.history) > (1 - AVERAGED) * self._turns:
+        row |= self.learnt.numbers()
+        self.history.append({name: round(value, 6) for name, value in row.items()})
+        turn = len(self.history)
+        if turn == self._turns or (turn - 1) % max(1, self._turns // MOMENTS) == 0:
+            self.moments.append((step, np.round(self.distributions.probabilities, 6)))
+        if turn > (1 - AVERAGED) * self._turns:
             self._sum = self._sum + self.distributions.probabilities
             self._summed += 1
 

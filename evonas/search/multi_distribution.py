@@ -202,16 +202,18 @@ class MultiDistributionSearch(Algorithm):
         known = Beforehand.of(problem, self.cheap)
         self._known = None if self.cheap is None else known  # else there is nothing to check
         self._feasible_genomes = None if known.genomes is None else as_genomes(known.genomes)
+        if not self.learning and self.settings.probabilities is None:
+            raise InputError("learning=False needs probabilities that were learnt before")
         self._learner = self.settings.learner(problem, known, self.random_state)
 
     def _initialize_infill(self) -> Population:
-        if self._first is not None and self._replayed is None:
-            self._learns = False
-            return Population.new(X=self._first)
-        if not self.learning and self._replayed is None:
-            self._learns = False
-            return Population.new(X=self.architectures)
-        return self._infill()
+        first = [] if self._first is None else [self._first]
+        if not self.learning:
+            first.insert(0, self.architectures)
+        if not first or self._replayed is not None:
+            return self._infill()
+        self._learns = False
+        return Population.new(X=np.concatenate(first))
 
     def _infill(self) -> Population:
         if self._replayed is not None:

@@ -6,9 +6,8 @@ import numpy as np
 
 from evonas.analysis.tables import write_table
 from evonas.runs import Context, JointDistributions, RunFolder
-from evonas.search.joint import JointLearning
+from evonas.search import JointLearning, MultiDistributionSearch
 from evonas.stages.supernet import TrainSupernet
-from evonas.training.schedule import half_steps
 
 
 @dataclass(frozen=True)
@@ -26,25 +25,22 @@ class TrainJointly(TrainSupernet):
         config, training = self.workspace.config, self.workspace.config.training
         assert training.steps and config.weight_steps
         supernet = self.workspace.new_supernet()
+        algorithm = self.workspace.algorithm()
+        assert isinstance(algorithm, MultiDistributionSearch)
         joint = JointLearning(
             self.workspace.supernet_problem(),
             supernet,
-            steps=training.steps,
-            paths=training.paths or "uniform",
+            training,
+            algorithm.n_distributions,
+            samples_per_distribution=algorithm.samples_per_distribution,
             weight_steps=config.weight_steps,
-            half_steps=half_steps(training.steps, training.half_resolution),
             seed=config.seed,
-            settings=self.workspace.distribution_settings(),
         )
-        if self._train(context, supernet, paths=joint, companion=joint):
-            write_joint(context.folder, joint)
-
-
-def write_joint(folder: RunFolder, joint: JointLearning) -> None:
-    """Write what was learnt, and how, as a table."""
-    if not joint.history:
-        return
-    columns = list(joint.history[0])
-    rows = [[row[name] for name in columns] for row in joint.history]
-    write_table(folder.joint, columns, np.array(rows))
-    JointDistributions(joint.probabilities, joint.coefficients, joint.moments).write(folder)
+        done = self._train(context, supernet, paths=joint, companion=joint)
+        if joint.history:
+            columns = list(joint.history[0])
+            rows = [[row[name] for name in columns] for row in joint.history]
+            write_table(context.folder.joint, columns, np.array(rows))
+        if done:
+            learnt = JointDistributions(joint.probabilities, joint.coefficients, joint.moments)
+            learnt.write(context.folder)

@@ -30,7 +30,7 @@ from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
 from evonas.search import list_algorithms
-from evonas.search.joint import WEIGHT_STEPS, check_turns
+from evonas.search.joint import WARM_UP, WEIGHT_STEPS, check_turns
 from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
@@ -382,19 +382,21 @@ def _measure(workspace: Workspace, networks: int) -> Timing:
         step = time_step(supernet, workspace.config.training)
     image = time_evaluation(supernet, networks=networks)
     if workspace.config.joint:
-        step += networks * image * _images_of_a_turn(workspace)
+        step += networks * image * images_of_a_turn(workspace)
     return Timing(step, image)
 
 
-def _images_of_a_turn(workspace: Workspace) -> float:
+def images_of_a_turn(workspace: Workspace) -> float:
     """Full-size validation images to a training step on which distributions score a sample."""
     from evonas.supernet.supernet import EVALUATION_BATCH
 
     config = workspace.config
     assert config.weight_steps
     batch = min(EVALUATION_BATCH, len(workspace.supernet_problem().data.validation))
-    full = 1.0 - (1.0 - HALF_STEP) * (config.training.half_resolution or 0.0)
-    return batch * full / config.weight_steps
+    # Distributions begin at WARM_UP, and score images of half the side until these end.
+    half = max(config.training.half_resolution or 0.0, WARM_UP)
+    share = (half - WARM_UP) * HALF_STEP + 1.0 - half
+    return batch * share / config.weight_steps
 
 
 def use_threads(config: RunConfig) -> None:

@@ -31,19 +31,23 @@ class SearchFront:
     name: str = "search"
 
     def done(self, run: RunFolder) -> bool:
+        """Whether the budget is spent, and what distributions learnt is written."""
+        told = self.workspace.config.distributions is None or run.architectures.is_file()
+        return told and self.spent(run)
+
+    def spent(self, run: RunFolder) -> bool:
         """Whether the journal holds a finished search of at least this many evaluations."""
         lines, _ = read_lines(run.journal)
         searches = read_searches(lines, run.journal)
         budget = self.workspace.config.evaluations
         assert budget
-        if not (searches and searches[-1].finished and searches[-1].evaluations >= budget):
-            return False
-        return self.workspace.config.distributions is None or run.architectures.is_file()
+        return bool(searches) and searches[-1].finished and searches[-1].evaluations >= budget
 
     def run(self, context: Context) -> None:
         """Search, or go on searching."""
         config = self.workspace.config
         problem = self.workspace.ready_problem(context.folder)
+        context.folder.architectures.unlink(missing_ok=True)  # until this search has ended
         settings: dict[str, Any] = {}
         start = start_file(context.folder)
         if start.is_file():
@@ -73,7 +77,7 @@ class SearchFront:
                     on_generation=tell,
                     restart=self.restart,
                 )
-        if hasattr(outcome.algorithm, "architectures"):
+        if hasattr(outcome.algorithm, "architectures") and not outcome.stopped:
             coefficients = joint.coefficients if joint else outcome.algorithm.coefficients
             write_architectures(context.folder, problem, outcome, coefficients)
         if not outcome.stopped and outcome.evaluations < config.evaluations:
@@ -91,8 +95,10 @@ def write_architectures(
 ) -> None:
     """Write the likeliest architecture of each distribution, with its numbers and coefficient.
 
-    A row for each distribution, in order; objectives of one that was not evaluated yet stay empty.
+    A row for each distribution, in order. What it trades off by is a column of its own, or several:
+    of a joint search for the loss in nats, which it learnt from, else for the first objective.
     """
+    unit = "loss" if folder.distributions.is_file() else problem.objectives[0]
     X = problem.canonical(outcome.algorithm.architectures)
     networks = [problem.space.decode(genome) for genome in X]
     known = {result.key: result.objectives for result in outcome.results}
@@ -104,9 +110,9 @@ def write_architectures(
             columns.append(name)
             values.append(np.asarray(cost(X), dtype=float)[:, None])
     if coefficients is not None and coefficients.ndim == 1:
-        columns.append("coefficient")
+        columns.append(f"{unit}_per_{problem.objectives[1]}")
         values.append(coefficients[:, None])
     elif coefficients is not None:
-        columns += [f"weight_{name}" for name in problem.objectives]
+        columns += [f"weight_{name}" for name in (unit, *problem.objectives[1:])]
         values.append(coefficients)
     write_table(folder.architectures, columns, np.hstack(values), texts=("network", networks))

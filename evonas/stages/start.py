@@ -36,12 +36,15 @@ def read_networks(path: str | Path) -> list[str]:
 
 
 def with_start(problem: ArchitectureProblem, networks: list[str], config: RunConfig) -> np.ndarray:
-    """An initial population: the given networks, filled up with networks spread over the cost."""
+    """An initial population: the given networks, filled up with networks spread over the cost.
+
+    A joint search has learnt already what else is worth an evaluation: there nothing is filled up.
+    """
     size, seed = config.pop_size, config.seed
     given = problem.space.canonical(np.stack([problem.space.encode(text) for text in networks]))
     given = given[np.sort(np.unique(given, axis=0, return_index=True)[1])]
     missing = size - len(given)
-    if missing <= 0:
+    if missing <= 0 or config.joint:
         return given
     spread = StratifiedSampling()(problem, size, random_state=np.random.default_rng(seed))
     more = problem.space.canonical(spread.get("X").astype(np.int64))

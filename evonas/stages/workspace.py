@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,7 @@ from evonas.config import RunConfig, cost_files
 from evonas.errors import InputError
 from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
-from evonas.search import MultiDistributionSearch, get_algorithm
-from evonas.search.distribution_settings import DistributionSettings
+from evonas.search import get_algorithm
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -111,12 +109,6 @@ class Workspace:
         if config.joint:
             settings["learning"] = False
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
-
-    def distribution_settings(self) -> DistributionSettings:
-        """Of distributions that learn while the weights are trained: as many, without stretch."""
-        algorithm = self.algorithm()
-        assert isinstance(algorithm, MultiDistributionSearch)
-        return replace(algorithm.settings, stretched=False)
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
         """The problem, with the run's own trained supernet where it has one."""

@@ -212,9 +212,7 @@ class Supernet:
         wrong = torch.zeros(len(genomes), device=self.device)
         loss = torch.zeros(len(genomes), device=self.device)
         images = 0
-        for number, (batch, labels) in enumerate(self._batches()):
-            if chosen is not None and number not in chosen:
-                continue
+        for batch, labels in self._batches(chosen):
             if half_resolution:
                 batch = F.avg_pool2d(batch, 2, ceil_mode=True)
             with mixed_precision(self.device):
@@ -246,16 +244,15 @@ class Supernet:
         with mixed_precision(self.device):
             return self.network(images, genome).float()
 
-    def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
-        if self._validation is not None:
-            return self._validation
+    def _batches(self, only: Collection[int] | None = None) -> Iterable[tuple[Tensor, Tensor]]:
         validation = self.data.validation
-        batches = validation.batches(EVALUATION_BATCH, channels_last=True)
         bytes_needed = 4 * len(validation) * math.prod(validation.shape)
-        if isinstance(validation, ImageTensors) and bytes_needed <= default_limit(self.device):
-            self._validation = list(batches)
-            return self._validation
-        return batches  # made anew each time, because they do not fit
+        fit = isinstance(validation, ImageTensors) and bytes_needed <= default_limit(self.device)
+        if not fit:  # made anew each time
+            return validation.batches(EVALUATION_BATCH, channels_last=True, only=only)
+        if self._validation is None:
+            self._validation = list(validation.batches(EVALUATION_BATCH, channels_last=True))
+        return self._validation if only is None else [self._validation[i] for i in sorted(only)]
 
     def extract(self, x: np.ndarray, *, calibration_batches: int = 10) -> nn.Module:
         """A stand-alone network with a copy of the shared weights of one genome.

@@ -92,11 +92,11 @@ def test_other_arrays_and_other_runs_are_refused(done, tmp_path):
 def test_a_run_has_a_table_of_its_architectures(done):
     path = done.folder.architectures
     rows = Front.load(path, objectives=("error", "params"))
-    assert rows.columns == ("error", "params", "macs", "coefficient") and len(rows) == 3
+    assert rows.columns == ("error", "params", "macs", "error_per_params") and len(rows) == 3
     problem = done.problem()
     X = np.array([problem.space.encode(text) for text in rows.networks])
     np.testing.assert_array_equal(rows.F, problem.evaluate(X, return_values_of="F"))
-    assert (np.diff(rows.column("coefficient")) > 0).all()
+    assert (np.diff(rows.column("error_per_params")) > 0).all()
     before = path.read_bytes()
     path.unlink()
     run(resume=done.folder.path, quiet=True)

@@ -56,6 +56,17 @@ def test_streamed_equals_resident(pictures, workers):
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_only_the_batches_wanted_are_read(pictures, monkeypatch):
+    part = get_data("folder", data_dir=pictures, memory_limit=0, workers=0).train
+    whole = list(part.batches(10))
+    read = []
+    once = stream.decode
+    monkeypatch.setattr(stream, "decode", lambda path, side: read.append(path) or once(path, side))
+    (some,) = part.batches(10, only=[1])
+    assert torch.equal(some[0], whole[1][0]) and torch.equal(some[1], whole[1][1])
+    assert len(read) == len(some[1])
+
+
 def test_validation_stays_resident_where_it_alone_fits(pictures):
     data = get_data("folder", data_dir=pictures, memory_limit=20 * 3 * 32 * 32)
     assert isinstance(data.validation, ImageTensors) and isinstance(data.train, ImageFiles)

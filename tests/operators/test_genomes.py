@@ -37,3 +37,10 @@ def test_keys_are_equal_where_genomes_are():
     assert a == c != b
     assert genome_keys(np.array([[1.0, 2.0]])) == [a]
     assert genome_keys(np.asfortranarray([[1, 2], [2, 1]])) == [a, b]
+
+
+def test_a_problem_of_real_numbers_is_refused():
+    from pymoo.problems import get_problem
+
+    with pytest.raises(ValueError, match="the problem has real ones"):
+        integer_bounds(get_problem("zdt1"))

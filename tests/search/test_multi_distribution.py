@@ -347,3 +347,11 @@ def test_without_learning_samples_come_after_the_architectures(make_problem):
     assert keys(again.asked[:8]) >= keys(algorithm.architectures)
     np.testing.assert_allclose(algorithm.distributions.probabilities, learnt)
     assert run(again, budget=8, probabilities=learnt, learning=False).evaluator.n_eval == 8
+    with pytest.raises(InputError, match="learning=False needs probabilities"):
+        run(again, learning=False)
+
+
+@pytest.mark.parametrize("stretched", [-1, float("nan"), "long"])
+def test_a_stretch_is_a_number(stretched):
+    with pytest.raises(InputError, match="give True, False, or a number"):
+        MultiDistributionSearch(stretched=stretched)

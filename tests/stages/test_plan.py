@@ -5,7 +5,8 @@ import pytest
 from evonas.config import RunConfig, TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
-from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill, plan
+from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill, images_of_a_turn, plan
+from evonas.training.schedule import HALF_STEP
 
 ALL = frozenset({"steps", "evaluations", "validation_images"})
 TIMING = Timing(step=0.1, image=1e-4)
@@ -138,9 +139,13 @@ def test_what_no_joint_search_can_be_is_refused(settings, told, data_dir):
 
 
 def test_a_budget_counts_what_distributions_score():
-    alone = plan(RunConfig(problem="digits-params", budget="60s", threads=1)).timing
     jointly = plan(RunConfig(**JOINT, weight_steps=1, budget="60s"))
-    assert jointly.timing.step > 1.5 * alone.step
     assert jointly.config.evaluations >= 8 and set(jointly.expected) == {"joint", "search"}
-    with pytest.raises(InputError, match="distributions learn|leave distributions|too small"):
+    # a batch of 125 images after each step of the last 40 % of the training
+    assert images_of_a_turn(jointly.workspace) == pytest.approx(0.4 * 117, rel=0.1)
+    training = replace(jointly.config.training, half_resolution=0.8)
+    jointly.workspace.config = replace(jointly.config, training=training, weight_steps=4)
+    batch = images_of_a_turn(jointly.workspace) * 4 / (0.2 * HALF_STEP + 0.2)
+    assert 100 < batch <= 125
+    with pytest.raises(InputError, match="leave distributions 0|too small"):
         plan(RunConfig(**JOINT, weight_steps=10**6, budget="60s"))

@@ -66,6 +66,18 @@ def test_scores_on_some_batches_add_up_to_those_on_all(trained, space):
             trained.evaluate(X, batches=wrong)
 
 
+def test_scores_on_images_of_half_the_side(trained, space):
+    X = genomes(space, 3)
+    half = trained.evaluate(X, batches=[0], half_resolution=True)
+    images, labels = trained._batches()[0]
+    small = torch.nn.functional.avg_pool2d(images, 2, ceil_mode=True)
+    for x, loss, error in zip(X, half.loss, half.error, strict=True):
+        logits = trained.logits(small, tuple(space.canonical(x[None])[0].tolist()))
+        assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
+        assert error == pytest.approx(100 * (logits.argmax(1) != labels).float().mean().item())
+    assert not np.allclose(half.loss, trained.evaluate(X, batches=[0]).loss)
+
+
 def test_paths_that_start_alike_share_layers(trained, space):
     X = np.array([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1], [2, 0, 1, 0, 0, 1]])
     images = torch.rand(5, *space.input_shape)
