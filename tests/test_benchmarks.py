@@ -2,13 +2,15 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from moocore import is_nondominated
 
-from evonas.problems import TabularProblem
+from evonas.problems import TabularProblem, get_problem
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -88,6 +90,7 @@ def test_the_figure_is_drawn(search_quality, tmp_path):
 
 
 def test_three_arms_of_multi_distribution_are_measured(search_quality, data_dir, tmp_path):
+    load("joint_search")
     benchmark = load("multi_distribution")
     curves = {arm: [benchmark.measure((arm, seed)) for seed in (1, 2)] for arm in benchmark.ARMS}
     for arm, (curve, _) in curves.items():
@@ -100,3 +103,22 @@ def test_three_arms_of_multi_distribution_are_measured(search_quality, data_dir,
     assert row["seeds"] == 2 and 0.9 < row["hypervolume_300"] <= 1
     benchmark.draw(curves, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_fronts_of_joint_searches_are_looked_up(data_dir):
+    benchmark = load("joint_search")
+    truth = get_problem(benchmark.TRUTH)
+    errors = truth.evaluate(truth.genes, return_values_of="F")
+    best = truth.genes[is_nondominated(errors)]
+    estimates = truth.evaluate(best, return_values_of="F") + [5.0, 0.0]
+    job = benchmark.Job("pooled", 16, 100, 1)
+    one = benchmark.Joint(job, 8.0, 2.0, 300, 200, np.ones(8), best[:8], best, estimates)
+    assert one.seconds == 10
+    assert benchmark.excess([one], truth) == (0.0, 0.0, len(best))
+    # a front whose estimates are worse adds nothing that a user could choose, but is looked up
+    half = replace(one, genomes=best[::2], estimates=estimates[::2])
+    other = replace(one, genomes=best[1::2], estimates=estimates[1::2] + [50.0, 1e6])
+    generous, estimated, members = benchmark.excess([half, other], truth)
+    assert generous == 0.0 < estimated and members == len(best[::2])
+    row = benchmark.row("pooled", [half, other], truth)
+    assert row["training_steps"] == 200 and row["forwards"] == 600 and row["architectures"] == 8
