@@ -426,7 +426,7 @@ def _print_networks(networks: Sequence[str], columns: Sequence[str], values: Any
             ""
             if math.isnan(v)
             else f"{v:,.0f}"
-            if v.is_integer() and n not in ("error", "loss", "coefficient")
+            if v.is_integer() and n not in ("error", "loss")
             else f"{v:.4g}"
             for n, v in zip(columns, row, strict=True)
         ]

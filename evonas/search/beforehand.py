@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evonas.errors import InputError
+from evonas.operators import extreme_genomes
 from evonas.operators.genomes import as_genomes
 from evonas.problems.costs import Cost
 from evonas.problems.own_costs import Checked
@@ -65,6 +66,20 @@ class Beforehand:
             genomes if genomes.ndim == 2 and genomes.shape[1] == problem.n_var else None,
             equal if callable(equal) else None,
         )
+
+    def ends(self, cost: Cost, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Genomes of least and of largest cost, (2, n_var), feasible ones where some are named.
+
+        Args:
+            cost: one of `exact`.
+            low: first choice of each gene (n_var,).
+            high: last choice of each gene (n_var,).
+        """
+        if self.genomes is None:
+            return extreme_genomes(cost, low, high)
+        genomes = as_genomes(self.genomes)
+        values = np.asarray(cost(genomes), float)
+        return genomes[[int(np.argmin(values)), int(np.argmax(values))]]
 
     def check(self, X: np.ndarray, F: np.ndarray) -> None:
         """Compare what was known with what was evaluated.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from evonas.errors import InputError
-from evonas.operators import CategoricalDistributions, extreme_genomes
-from evonas.operators.genomes import as_genomes, integer_bounds
+from evonas.operators import CategoricalDistributions
+from evonas.operators.genomes import integer_bounds
 from evonas.search.beforehand import Beforehand
 from evonas.search.learner import (
     STEPS,
@@ -167,11 +167,7 @@ class DistributionSettings:
             return np.stack([np.ones(M), given], axis=1), np.ones(2)
         scale = np.full(n_obj, np.nan)
         for j, cost in known.exact.items():
-            # what a table does not hold has no cost of its own
-            ends = known.genomes
-            if ends is None:
-                ends = extreme_genomes(cost, low, high)
-            scale[j] = np.ptp(np.asarray(cost(as_genomes(ends)), float)) or 1.0
+            scale[j] = np.ptp(np.asarray(cost(known.ends(cost, low, high)), float)) or 1.0
         return spaced_weights(M, n_obj), scale
 
     def _penalty(

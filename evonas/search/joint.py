@@ -9,8 +9,8 @@ import numpy as np
 
 from evonas.config import TrainingConfig
 from evonas.errors import InputError
-from evonas.operators import CategoricalDistributions, extreme_genomes
-from evonas.operators.genomes import as_genomes
+from evonas.operators import CategoricalDistributions
+from evonas.operators.genomes import as_genomes, integer_bounds
 from evonas.search.beforehand import Beforehand
 from evonas.search.distribution_settings import DistributionSettings
 from evonas.search.learner import Learnt
@@ -140,7 +140,13 @@ class JointLearning:
         self._known = Beforehand.of(problem)
         self._learner = self.settings.learner(problem, self._known, self._random_state)
         self._unknown = np.isnan(self._learner.scale)
-        self._ends = _ends(problem, self._known)
+        low, high = integer_bounds(problem)
+        self._ends = np.concatenate(
+            [
+                np.empty((0, problem.n_var), np.int64),
+                *(self._known.ends(cost, low, high) for cost in self._known.exact.values()),
+            ]
+        )
         self._trained = 0
         self._half = False  # whether the last samples were scored on images of half the side
         self.learnt: Learnt | None = None
@@ -267,10 +273,12 @@ class JointLearning:
     def _draw(self) -> np.ndarray:
         """The samples of one step, most of them feasible, (M n, n_var)."""
         X = self._learner.draw(self.settings.samples_per_distribution, self._random_state)
-        if self._known.genomes is None:
+        genomes = self._known.genomes
+        if genomes is None:
             return X
+        met = self.problem.feasible(X)
         return self._learner.mostly_feasible(
-            X, self.problem.feasible(X), as_genomes(self._known.genomes), self._random_state
+            X, met, lambda: as_genomes(genomes), self._random_state
         )
 
     def _loss(self, X: np.ndarray, batch: int) -> np.ndarray:
@@ -290,16 +298,3 @@ class JointLearning:
         if turn > (1 - AVERAGED) * self._turns:
             self._sum = self._sum + self.distributions.probabilities
             self._summed += 1
-
-
-def _ends(problem: SupernetProblem, known: Beforehand) -> np.ndarray:
-    """The cheapest and the dearest network by each cost that is an objective, (2 k, n_var)."""
-    ends = []
-    for cost in known.exact.values():
-        if known.genomes is None:
-            ends.append(extreme_genomes(cost, np.asarray(problem.xl), np.asarray(problem.xu)))
-        else:
-            genomes = as_genomes(known.genomes)
-            values = cost(genomes)
-            ends.append(genomes[[int(np.argmin(values)), int(np.argmax(values))]])
-    return np.concatenate(ends) if ends else np.empty((0, problem.n_var), np.int64)

@@ -1,6 +1,6 @@
 """Distributions of different complexity that learn from objectives, whoever evaluates them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ class Learner:
         self,
         X: np.ndarray,
         met: np.ndarray,
-        genomes: np.ndarray,
+        genomes: Callable[[], np.ndarray],
         random_state: np.random.Generator,
     ) -> np.ndarray:
         """Samples in which the infeasible are replaced, where they are more than half.
@@ -110,7 +110,7 @@ class Learner:
         Args:
             X: what `draw` gave, (M n, n_var).
             met: whether each is feasible, bool (M n,).
-            genomes: feasible ones, (k, n_var), one or more.
+            genomes: gives feasible ones, (k, n_var), one or more; asked where they are needed.
             random_state: draws.
         """
         if met.mean() >= 0.5:
@@ -118,7 +118,7 @@ class Learner:
         wrong = np.flatnonzero(~met)
         each = len(X) // len(self.distributions)
         X = X.copy()
-        X[wrong] = self.distributions.sample_among(genomes, wrong // each, random_state)
+        X[wrong] = self.distributions.sample_among(genomes(), wrong // each, random_state)
         return X
 
     def learn(self, X: np.ndarray, F: np.ndarray, violation: np.ndarray | None = None) -> Learnt:

@@ -238,13 +238,16 @@ class MultiDistributionSearch(Algorithm):
 
     def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
         """A pool in which genomes that were not evaluated yet replace too many infeasible ones."""
-        genomes, met = self._feasible_genomes, self._feasible(X)
-        if genomes is None or met.all():
+        genomes = self._feasible_genomes
+        if genomes is None:
             return X
-        unseen = self._new(genomes) if met.mean() < 0.5 else genomes
-        genomes = unseen if len(unseen) else genomes
+
+        def unseen() -> np.ndarray:
+            new = self._new(genomes)
+            return (new if len(new) else genomes) - self._low
+
         return self._low + self._learner.mostly_feasible(
-            X - self._low, met, genomes - self._low, self.random_state
+            X - self._low, self._feasible(X), unseen, self.random_state
         )
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:

@@ -25,7 +25,7 @@ from evonas.supernet.network import (
 from evonas.supernet.paths import PathSampling, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
-from evonas.training.trainer import Companion, mixed_precision
+from evonas.training.trainer import Companion, half_size, mixed_precision
 
 # Statistics of a path are those of the batch, so the batch is part of the number and never changes.
 # 125 images are twice a training batch, and still fit a processor's cache: 1,000 images of 32 x 32
@@ -214,7 +214,7 @@ class Supernet:
         images = 0
         for batch, labels in self._batches(chosen):
             if half_resolution:
-                batch = F.avg_pool2d(batch, 2, ceil_mode=True)
+                batch = half_size(batch)
             with mixed_precision(self.device):
                 for i, logits in enumerate(self.network.each(batch, genomes)):
                     wrong[i] += (logits.argmax(1) != labels).sum()

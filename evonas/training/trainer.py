@@ -62,6 +62,11 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
 
 
+def half_size(images: Tensor) -> Tensor:
+    """Images (n, channels, height, width) of half the side, rounded up."""
+    return F.avg_pool2d(images, 2, ceil_mode=True)
+
+
 def one_pass(random_state: np.random.Generator) -> list[tuple[Any, ...]]:
     """A step of a stand-alone network: one forward with nothing but the images."""
     return [()]
@@ -204,7 +209,7 @@ class Trainer:
         self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         if self.step < self.half_steps:
-            images = F.avg_pool2d(images, 2, ceil_mode=True)
+            images = half_size(images)
         arguments = list(self.passes(self.random_state))
         k = len(arguments)
         check_batch(len(labels), k)
