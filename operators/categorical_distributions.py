@@ -213,6 +213,30 @@ class CategoricalDistributions:
         """The likeliest genome of each distribution, int (M, n_var); the first of equals."""
         return self.probabilities.argmax(axis=2)
 
+    def likeliest(self, n: int) -> np.ndarray:
+        """The n likeliest genomes of each distribution, from the likeliest on.
+
+        Exact: gene by gene, what begins a genome among the n likeliest is among the n likeliest
+        beginnings.
+
+        Args:
+            n: from 1 on.
+
+        Returns:
+            int (M, min(n, number of genomes), n_var); what a distribution rules out comes last.
+        """
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.probabilities)
+        total = np.zeros((len(self), 1))
+        X = np.zeros((len(self), 1, 0), dtype=np.int64)
+        for gene, K in enumerate(self.n_choices):
+            longer = (total[:, :, None] + logs[:, None, gene, :K]).reshape(len(self), -1)
+            best = np.argsort(-longer, axis=1, kind="stable")[:, :n]
+            total = np.take_along_axis(longer, best, axis=1)
+            begun = np.take_along_axis(X, (best // K)[:, :, None], axis=1)
+            X = np.concatenate([begun, (best % K)[:, :, None]], axis=2)
+        return X
+
     def state(self) -> dict[str, Any]:
         """All that a later step depends on, as JSON can hold it."""
         return {

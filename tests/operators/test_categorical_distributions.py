@@ -197,6 +197,40 @@ def test_learning_finds_the_best_choices():
     np.testing.assert_array_equal(distributions.argmax(), best)
 
 
+@pytest.mark.parametrize("n", [1, 7, 30, 1000])
+def test_the_likeliest_genomes_are_those_of_an_enumeration(n):
+    distributions = moved(steps=20)
+    X = distributions.likeliest(n)
+    G = all_genomes(CHOICES)
+    logs = distributions.log_probability(G)
+    assert X.shape == (3, min(n, len(G)), 5)
+    for m in range(3):
+        assert len(np.unique(X[m], axis=0)) == len(X[m])
+        expected = np.sort(logs[m])[::-1][:n]
+        np.testing.assert_allclose(distributions.log_probability(X[m])[m], expected, atol=1e-12)
+    np.testing.assert_array_equal(X[:, 0], distributions.argmax())
+
+
+def test_the_likeliest_of_a_large_space_are_found_at_once():
+    distributions = moved(np.full(40, 5), M=8, steps=50)
+    X = distributions.likeliest(500)
+    assert X.shape == (8, 500, 40)
+    logs = np.stack([distributions.log_probability(X[m])[m] for m in range(8)])
+    assert (np.diff(logs, axis=1) <= 1e-12).all()
+    # no sample is likelier than the last of them and not among them
+    drawn = distributions.sample(200, np.random.default_rng(1))
+    for m in range(8):
+        known = {tuple(x) for x in X[m]}
+        for x, log in zip(drawn[m], distributions.log_probability(drawn[m])[m], strict=True):
+            assert tuple(x) in known or log <= logs[m, -1] + 1e-12
+
+
+def test_what_is_ruled_out_comes_last():
+    P = np.array([[[0.7, 0.3, 0.0], [1.0, 0.0, 0.0]]])
+    X = CategoricalDistributions([3, 2], probabilities=P).likeliest(6)[0]
+    assert X[:2].tolist() == [[0, 0], [1, 0]] and len(X) == 6
+
+
 def test_samples_follow_the_probabilities():
     distributions = moved()
     X = distributions.sample(50_000, np.random.default_rng(13))
