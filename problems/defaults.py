@@ -80,7 +80,7 @@ _DEFAULTS: dict[str, dict[str, Defaults]] = {
 
 
 # Networks that a joint search evaluates in the end, for each of its distributions.
-JOINT_EVALUATIONS = 25
+JOINT_EVALUATIONS = 16
 
 
 def evaluations_of(algorithm: str, screened: int) -> int:

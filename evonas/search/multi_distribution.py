@@ -22,6 +22,9 @@ from evonas.search.learner import Learnt, checked_coefficients
 from evonas.search.parts import Elite, canonical_of, choose_sampling, population_size
 from evonas.search.registry import DISTRIBUTIONS
 
+# Without learning, so many of the likeliest genomes of each distribution are looked through.
+DEEPEST = 4096
+
 
 class DistributionsOutput(MultiObjectiveOutput):
     """pymoo's columns, and how the distributions do."""
@@ -74,8 +77,9 @@ class MultiDistributionSearch(Algorithm):
         stretched: see above; a number makes all steps so many times longer.
         probabilities: (M, n_var, max choices) to begin with, or `CategoricalDistributions`; uniform
             by default.
-        learning: False leaves distributions as they are: their likeliest architectures are
-            evaluated, and then samples. For what `JointLearning` has learnt.
+        learning: False leaves distributions as they are: their likeliest networks are evaluated,
+            of all in turn the likeliest, then the second likeliest, and so on (none that is ruled
+            out in all). For what `JointLearning` has learnt.
         sampling: genomes (n, n_var) or a Population to evaluate first; they teach nothing.
         cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has no
             `cheap_values`.
@@ -209,8 +213,8 @@ class MultiDistributionSearch(Algorithm):
     def _initialize_infill(self) -> Population:
         first = [] if self._first is None else [self._first]
         if not self.learning:
-            first.insert(0, self.architectures)
-        if not first or self._replayed is not None:
+            first.insert(0, self._likeliest(self.n_distributions))
+        if not sum(map(len, first)) or self._replayed is not None:
             return self._infill()
         self._learns = False
         return Population.new(X=np.concatenate(first))
@@ -219,10 +223,15 @@ class MultiDistributionSearch(Algorithm):
         if self._replayed is not None:
             X, self._replayed = self._replayed, None
             return Population.new(X=X)
+        left = self._evaluations_left()
+        if not self.learning:
+            self._learns = False
+            X = self._likeliest(self.n_offsprings)
+            if len(X):
+                return Population.new(X=X[:left])
         X = self._low + self._learner.draw(self.samples_per_distribution, self.random_state)
         X = self._mostly_feasible(X)
         self._learns = self.learning
-        left = self._evaluations_left()
         if left is None:
             return Population.new(X=X)
         kept, new = self.n_distributions, self._new(X)
@@ -235,6 +244,21 @@ class MultiDistributionSearch(Algorithm):
             X = new[: left - kept]
             self._learns = False
         return Population.new(X=X)
+
+    def _likeliest(self, n: int) -> np.ndarray:
+        """The next n of the likeliest of all distributions in turn that would be evaluations.
+
+        Fewer, or none, where there are no more among the `DEEPEST` likeliest of each.
+        """
+        deep = n
+        while True:
+            ranked = self.distributions.likeliest(deep)
+            X = ranked.transpose(1, 0, 2).reshape(-1, ranked.shape[2])
+            possible = np.isfinite(self.distributions.log_probability(X)).any(axis=0)
+            X = self._new(self._low + X[possible])
+            if len(X) >= n or ranked.shape[1] < deep or deep >= DEEPEST:
+                return X[:n]
+            deep = min(4 * deep, DEEPEST)
 
     def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
         """A pool in which genomes that were not evaluated yet replace too many infeasible ones."""

@@ -338,7 +338,7 @@ def test_eight_distributions_find_eight_architectures(data_dir):
     assert np.mean(distinct) >= 7 and np.mean(volumes) >= 0.9
 
 
-def test_without_learning_samples_come_after_the_architectures(make_problem):
+def test_without_learning_the_likeliest_of_all_are_evaluated_in_turn(make_problem):
     problem = make_problem["choices"]()
     learnt = run(problem, budget=200).distributions.probabilities
     again = make_problem["choices"]()
@@ -347,8 +347,28 @@ def test_without_learning_samples_come_after_the_architectures(make_problem):
     assert keys(again.asked[:8]) >= keys(algorithm.architectures)
     np.testing.assert_allclose(algorithm.distributions.probabilities, learnt)
     assert run(again, budget=8, probabilities=learnt, learning=False).evaluator.n_eval == 8
+    ranked = algorithm.distributions.likeliest(60)
+    in_turn = dict.fromkeys(tuple(x) for x in ranked.transpose(1, 0, 2).reshape(-1, again.n_var))
+    assert [tuple(x) for x in again.asked[:60]] == list(in_turn)[:60]
     with pytest.raises(InputError, match="learning=False needs probabilities"):
         run(again, learning=False)
+
+
+def test_without_learning_the_likeliest_that_keep_the_limits(data_dir):
+    """In a space of which few do, and of which the distributions think otherwise."""
+    problem = get_problem(
+        "nasbench-macro-params", data_dir=data_dir, constraints=["params<=700000"]
+    )
+    P = np.full((2, 8, 3), 0.01)
+    P[:, :, 2] = 0.98
+    algorithm = run(problem, budget=40, probabilities=P, distributions=2, learning=False)
+    assert algorithm.evaluator.n_eval == 40
+    assert algorithm.opt.get("FEAS").all()
+    ruled = np.zeros((1, 8, 3))
+    ruled[:, :, 0], ruled[:, 0, 1] = 1.0, 1.0
+    problem = get_problem("nasbench-macro-params", data_dir=data_dir)
+    algorithm = run(problem, budget=40, probabilities=ruled, distributions=1, learning=False)
+    assert algorithm.evaluator.n_eval == 2  # all that the distribution leaves
 
 
 @pytest.mark.parametrize("stretched", [-1, float("nan"), "long"])

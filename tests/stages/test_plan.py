@@ -115,7 +115,7 @@ JOINT = {
 
 def test_a_joint_search_is_settled():
     few = plan(RunConfig(**JOINT, distributions=4)).config
-    assert (few.distributions, few.weight_steps, few.evaluations) == (4, 16, 100)
+    assert (few.distributions, few.weight_steps, few.evaluations) == (4, 16, 64)
     assert fill(few) == few
     more = plan(RunConfig(**JOINT, weight_steps=2, evaluations=50)).config
     assert (more.distributions, more.weight_steps, more.evaluations) == (8, 2, 50)
