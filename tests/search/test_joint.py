@@ -58,12 +58,13 @@ def test_weights_and_distributions_move_in_turn(parts):
 
 
 def test_uniform_paths_first_then_the_mixture_of_all(parts):
+    """In the textbook's share of steps: all."""
     problem, supernet = parts()
     first, second = [0] * 6, [1, 3, 2, 1, 2, 3]
     P = np.zeros((2, 6, 4))
     for m, genome in enumerate((first, second)):
         P[m, np.arange(6), genome] = 1.0
-    joint = joint_of(problem, supernet, distributions=2, probabilities=P)
+    joint = joint_of(problem, supernet, distributions=2, probabilities=P, mixture=1.0)
     random_state = np.random.default_rng(0)
     drawn = {tuple(x) for _ in range(20) for x in joint.sample(supernet.space, random_state)}
     assert len(drawn) > 20
@@ -71,6 +72,22 @@ def test_uniform_paths_first_then_the_mixture_of_all(parts):
     drawn = [tuple(x) for _ in range(50) for x in joint.sample(supernet.space, random_state)]
     assert len(drawn) == 200 and set(drawn) == {tuple(first), tuple(second)}
     assert 60 < drawn.count(tuple(first)) < 140
+
+
+@pytest.mark.parametrize(
+    ("mixture", "expected"),
+    [(0.0, [False] * 8), (0.25, [False, False, False, True] * 2), (0.5, [False, True] * 4)],
+)
+def test_a_share_of_the_steps_trains_the_mixture(parts, mixture, expected):
+    problem, supernet = parts()
+    P = np.zeros((1, 6, 4))
+    P[:, :, 0] = 1.0
+    joint = joint_of(problem, supernet, distributions=1, probabilities=P, mixture=mixture)
+    random_state = np.random.default_rng(0)
+    of_mixture = []
+    for joint._trained in range(36, 44):
+        of_mixture.append(not joint.sample(supernet.space, random_state).any())
+    assert of_mixture == expected
 
 
 def test_what_is_learnt_is_the_mean_over_the_last_half(parts):
@@ -109,7 +126,7 @@ def test_limits_hold_for_what_is_trained_and_scored(parts, monkeypatch):
         return score(X, **settings)
 
     monkeypatch.setattr(supernet, "evaluate", evaluate)
-    joint = joint_of(problem, supernet)
+    joint = joint_of(problem, supernet, mixture=1.0)
     trained(joint)
     assert problem.feasible(np.concatenate(seen)).all()
     for _ in range(20):
@@ -166,6 +183,7 @@ def test_three_objectives_and_a_loss(parts):
         ({"weight_steps": 0}, "weight_steps is 0"),
         ({"weight_steps": 20}, "60 training steps leave distributions 1 of their own with 20"),
         ({"warm_up": 1.0}, "warm_up is 1.0"),
+        ({"mixture": 1.5}, "mixture is 1.5"),
         ({"distributions": 2, "probabilities": np.ones((2, 3, 4))}, "this problem's"),
         ({"samples_per_distribution": 1}, "samples_per_distribution=1"),
         ({"coefficients": [2.0, 1.0]}, "not sorted"),
