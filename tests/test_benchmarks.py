@@ -120,5 +120,5 @@ def test_fronts_of_joint_searches_are_looked_up(data_dir):
     other = replace(one, genomes=best[1::2], estimates=estimates[1::2] + [50.0, 1e6])
     generous, estimated, members = benchmark.excess([half, other], truth)
     assert generous == 0.0 < estimated and members == len(best[::2])
-    row = benchmark.row("pooled", [half, other], truth)
+    row = benchmark.row("pooled", 1, [half, other], truth)
     assert row["training_steps"] == 200 and row["forwards"] == 600 and row["architectures"] == 8
