@@ -27,7 +27,7 @@ WEIGHT_STEPS = 16
 # Distributions are uniform for this share of the training, in which losses tell little.
 WARM_UP = 0.6
 # Share of the steps after it that train networks of the distributions. The others keep the weights
-# fair to all networks: with all of them on the mixture, fronts were worse by 0.2 points of error.
+# fair to all networks: with all of them on the mixture, they ranked all networks worse.
 MIXTURE = 0.5
 # What is learnt is the mean of the distributions over this last share of their steps.
 AVERAGED = 0.5
@@ -63,8 +63,8 @@ class JointLearning:
     """Trains shared weights on networks of M distributions, which learn from what these score.
 
     Weights and distributions move in turn, as in ASNG-NAS (Akimoto et al., ICML 2019): after every
-    `weight_steps` training steps on networks of the mixture of all distributions comes one step of
-    the distributions, by the loss of their samples on one validation batch, the next in turn.
+    `weight_steps` training steps, on networks of the mixture of all, comes one step of the
+    distributions, by the loss of their samples on one validation batch, the next in turn.
 
     What evonas chose. Distributions wait, uniform, for the first `warm_up` of the training, in
     which `config.paths` says what is trained; and of the steps that follow, only the share
@@ -251,10 +251,11 @@ class JointLearning:
             InputError: it is of other distributions, or of another training.
         """
         for name, now in self._settled().items():
-            if state["of"][name] != now:
+            then = state["of"].get(name)
+            if then != now:
                 raise InputError(
-                    f"distributions were learning with {name} = {state['of'][name]}, not {now}; "
-                    "give the same settings, or begin anew"
+                    f"distributions were learning with {name} = {then}, not {now}; give the same "
+                    "settings, or begin anew"
                 )
         self._learner.restore(state["learner"])
         self._random_state.bit_generator.state = state["random_state"]

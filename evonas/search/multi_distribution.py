@@ -78,8 +78,8 @@ class MultiDistributionSearch(Algorithm):
         probabilities: (M, n_var, max choices) to begin with, or `CategoricalDistributions`; uniform
             by default.
         learning: False leaves distributions as they are: their likeliest networks are evaluated,
-            of all in turn the likeliest, then the second likeliest, and so on (none that is ruled
-            out in all). For what `JointLearning` has learnt.
+            in turn the likeliest left of each that keeps the limits; where none of them is among
+            the 4096 likeliest, samples. For what `JointLearning` has learnt.
         sampling: genomes (n, n_var) or a Population to evaluate first; they teach nothing.
         cheap: index of an objective -> its function X (n, n_var) -> (n,), for a problem that has no
             `cheap_values`.
@@ -246,18 +246,31 @@ class MultiDistributionSearch(Algorithm):
         return Population.new(X=X)
 
     def _likeliest(self, n: int) -> np.ndarray:
-        """The next n of the likeliest of all distributions in turn that would be evaluations.
+        """The next n genomes that would be evaluations: in turn the likeliest left of each.
 
         Fewer, or none, where there are no more among the `DEEPEST` likeliest of each.
         """
-        deep = n
+        M, deep = self.n_distributions, n
         while True:
             ranked = self.distributions.likeliest(deep)
-            X = ranked.transpose(1, 0, 2).reshape(-1, ranked.shape[2])
-            possible = np.isfinite(self.distributions.log_probability(X)).any(axis=0)
-            X = self._new(self._low + X[possible])
-            if len(X) >= n or ranked.shape[1] < deep or deep >= DEEPEST:
-                return X[:n]
+            X = self._low + ranked.reshape(-1, ranked.shape[2])
+            own = np.repeat(np.arange(M), ranked.shape[1])
+            logs = self.distributions.log_probability(X - self._low)[own, np.arange(len(X))]
+            keys = self._keys(X)
+            fit = np.isfinite(logs) & self._feasible(X) & [key not in self._seen for key in keys]
+            left = [iter(np.flatnonzero(fit & (own == m)).tolist()) for m in range(M)]
+            taken: dict[bytes, int] = {}
+            short = False  # of genomes of some distribution
+            while len(taken) < n and left:
+                for queue in list(left):
+                    i = next((i for i in queue if keys[i] not in taken), None)
+                    if i is None:
+                        left.remove(queue)
+                        short = True
+                    elif len(taken) < n:
+                        taken[keys[i]] = i
+            if not short or ranked.shape[1] < deep or deep >= DEEPEST:
+                return X[list(taken.values())]
             deep = min(4 * deep, DEEPEST)
 
     def _mostly_feasible(self, X: np.ndarray) -> np.ndarray:
