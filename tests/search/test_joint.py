@@ -154,7 +154,8 @@ def test_what_was_learnt_is_evaluated_without_learning_more(parts):
     algorithm.setup(problem, termination=("n_eval", 40), seed=1)
     algorithm.next()
     likeliest = problem.canonical(joint.probabilities.argmax(axis=2))
-    assert {tuple(x) for x in algorithm.pop.get("X")} >= {tuple(x) for x in algorithm.architectures}
+    first = problem.canonical(np.asarray(algorithm.pop.get("X"), int))
+    assert {tuple(x) for x in first} >= {tuple(x) for x in likeliest}
     np.testing.assert_array_equal(problem.canonical(algorithm.architectures), likeliest)
     while algorithm.has_next():
         algorithm.next()
