@@ -256,20 +256,18 @@ class MultiDistributionSearch(Algorithm):
             X = self._low + ranked.reshape(-1, ranked.shape[2])
             own = np.repeat(np.arange(M), ranked.shape[1])
             logs = self.distributions.log_probability(X - self._low)[own, np.arange(len(X))]
-            keys = self._keys(X)
-            fit = np.isfinite(logs) & self._feasible(X) & [key not in self._seen for key in keys]
+            keys, unseen = self._unseen(X)
+            fit = unseen & np.isfinite(logs)
             left = [iter(np.flatnonzero(fit & (own == m)).tolist()) for m in range(M)]
             taken: dict[bytes, int] = {}
-            short = False  # of genomes of some distribution
             while len(taken) < n and left:
                 for queue in list(left):
                     i = next((i for i in queue if keys[i] not in taken), None)
                     if i is None:
                         left.remove(queue)
-                        short = True
                     elif len(taken) < n:
                         taken[keys[i]] = i
-            if not short or ranked.shape[1] < deep or deep >= DEEPEST:
+            if len(left) == M or ranked.shape[1] < deep or deep >= DEEPEST:
                 return X[list(taken.values())]
             deep = min(4 * deep, DEEPEST)
 
@@ -354,13 +352,17 @@ class MultiDistributionSearch(Algorithm):
 
     def _new(self, X: np.ndarray) -> np.ndarray:
         """The genomes that would be evaluations, each network once."""
-        met = self._feasible(X)
-        keys = self._keys(X)
+        keys, unseen = self._unseen(X)
         first: dict[bytes, int] = {}
-        for i in np.flatnonzero(met):
-            if keys[i] not in self._seen:
-                first.setdefault(keys[i], int(i))
+        for i in np.flatnonzero(unseen):
+            first.setdefault(keys[i], int(i))
         return X[list(first.values())]
+
+    def _unseen(self, X: np.ndarray) -> tuple[list[bytes], np.ndarray]:
+        """Keys of genomes, and whether each violates no limit and is not evaluated yet, (n,)."""
+        keys = self._keys(X)
+        new = np.array([key not in self._seen for key in keys], dtype=bool)
+        return keys, self._feasible(X) & new
 
     def _evaluations_left(self) -> int | None:
         """Of a budget in evaluations; None where the search ends by something else."""
