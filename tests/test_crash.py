@@ -180,6 +180,16 @@ def test_a_joint_search_goes_on_with_more_evaluations(unbroken_joint, tmp_path):
     assert architectures[0] == architectures[1]
 
 
+def test_a_torn_file_of_distributions_is_named_and_nothing_lost(unbroken_joint, tmp_path, capsys):
+    folder = Path(shutil.copytree(unbroken_joint, tmp_path / "run"))
+    torn = folder / "supernet" / "distributions.json"
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert main(["run", "--resume", str(folder), "--evaluations", "80", "--quiet"]) == 2
+    assert "distributions.json is broken" in capsys.readouterr().err
+    for name in ("architectures.csv", "front.csv", "journal.jsonl"):
+        assert (folder / name).read_bytes() == (unbroken_joint / name).read_bytes(), name
+
+
 def test_a_run_that_ended_is_left_as_it_is(unbroken, tmp_path):
     folder = Path(shutil.copytree(unbroken, tmp_path / "run"))
     before = found(folder)

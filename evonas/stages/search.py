@@ -47,7 +47,6 @@ class SearchFront:
         """Search, or go on searching."""
         config = self.workspace.config
         problem = self.workspace.ready_problem(context.folder)
-        context.folder.architectures.unlink(missing_ok=True)  # until this search has ended
         settings: dict[str, Any] = {}
         start = start_file(context.folder)
         if start.is_file():
@@ -56,6 +55,7 @@ class SearchFront:
         if joint:
             settings["probabilities"] = joint.probabilities
         algorithm = self.workspace.algorithm(**settings)
+        context.folder.architectures.unlink(missing_ok=True)  # until this search has ended
         assert config.evaluations
         with context.progress.stage("search", config.evaluations, "networks") as progress:
             seen = 0
