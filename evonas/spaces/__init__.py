@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evonas.spaces.categorical import CategoricalSpace
 from evonas.spaces.cell import CellSpace
 from evonas.spaces.chain import ChainSpace, Fixed, Stage
+from evonas.spaces.darts_ops import DilConv, FactorizedReduce, MaxPool, SepConv, SkipConnect
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
 from evonas.spaces.registry import get_space, list_spaces, register_space
 from evonas.spaces.restrict import RestrictedSpace
@@ -26,13 +27,18 @@ __all__ = [
     "ChainSpace",
     "Conv",
     "Costs",
+    "DilConv",
+    "FactorizedReduce",
     "Fixed",
     "Identity",
     "MBConv",
+    "MaxPool",
     "Operation",
     "ReLUConv",
     "RestrictedSpace",
     "SearchSpace",
+    "SepConv",
+    "SkipConnect",
     "Stage",
     "Zero",
     "cell_forward",
@@ -41,11 +47,15 @@ __all__ = [
     "register_space",
 ]
 
-_NEEDS_TORCH = {"CellNetwork", "ChainNetwork", "cell_forward"}
+_NEEDS_TORCH = {
+    "CellNetwork": "evonas.spaces.networks",
+    "ChainNetwork": "evonas.spaces.networks",
+    "cell_forward": "evonas.spaces.networks",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The networks, whose module imports torch."""
+    """The networks, whose modules import torch."""
     if name in _NEEDS_TORCH:
-        return getattr(import_module("evonas.spaces.networks"), name)
+        return getattr(import_module(_NEEDS_TORCH[name]), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
