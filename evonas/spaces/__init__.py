@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evonas.spaces.categorical import CategoricalSpace
 from evonas.spaces.cell import CellSpace
 from evonas.spaces.chain import ChainSpace, Fixed, Stage
+from evonas.spaces.darts import DartsSpace
 from evonas.spaces.darts_ops import DilConv, FactorizedReduce, MaxPool, SepConv, SkipConnect
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
 from evonas.spaces.registry import get_space, list_spaces, register_space
@@ -16,6 +17,7 @@ from evonas.spaces.restrict import RestrictedSpace
 from evonas.spaces.space import Costs, SearchSpace
 
 if TYPE_CHECKING:
+    from evonas.spaces.darts_network import DartsNetwork
     from evonas.spaces.networks import CellNetwork, ChainNetwork, cell_forward
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "ChainSpace",
     "Conv",
     "Costs",
+    "DartsNetwork",
+    "DartsSpace",
     "DilConv",
     "FactorizedReduce",
     "Fixed",
@@ -50,6 +54,7 @@ __all__ = [
 _NEEDS_TORCH = {
     "CellNetwork": "evonas.spaces.networks",
     "ChainNetwork": "evonas.spaces.networks",
+    "DartsNetwork": "evonas.spaces.darts_network",
     "cell_forward": "evonas.spaces.networks",
 }
 

@@ -2,6 +2,7 @@
 
 from evonas.spaces.cell import CellSpace
 from evonas.spaces.chain import ChainSpace, Fixed, Stage
+from evonas.spaces.darts import DartsSpace
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
 from evonas.spaces.space import Shape
 
@@ -39,6 +40,11 @@ def nb201(num_classes: int, input_shape: Shape) -> CellSpace:
         num_classes=num_classes,
         input_shape=input_shape,
     )
+
+
+def darts(num_classes: int, input_shape: Shape) -> DartsSpace:
+    """DARTS's network for CIFAR (Liu et al. 2019): 20 cells of 36, 72 and 144 channels."""
+    return DartsSpace(num_classes=num_classes, input_shape=input_shape)
 
 
 def mobile_cifar(num_classes: int, input_shape: Shape) -> ChainSpace:

@@ -9,6 +9,7 @@ from evonas.spaces.space import SearchSpace, Shape
 Factory = Callable[[int, Shape], SearchSpace]
 
 _FACTORIES: dict[str, Factory] = {
+    "darts": presets.darts,
     "macro": presets.macro,
     "mobile-cifar": presets.mobile_cifar,
     "mobile-imagenet": presets.mobile_imagenet,

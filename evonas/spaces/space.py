@@ -217,7 +217,8 @@ class SearchSpace(ABC):
         Raises:
             InputError: If the text is no genome of this space.
         """
-        bare = str(text).strip()
+        # On one line, as errors are.
+        text = bare = " ".join(str(text).split())
         name, colon, rest = bare.partition(":")
         if colon:
             if name != self.name:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import evonas.supernet.darts  # noqa: F401  it registers its kind of shared network
 from evonas.config import TrainingConfig
 from evonas.data import ImageTensors, SearchData, from_tensors, get_data
 from evonas.data.memory import default_limit

@@ -10,7 +10,7 @@ from evonas.errors import InputError
 from evonas.spaces import get_space, list_spaces
 from evonas.supernet import Supernet
 
-SHAPES = {"mobile-imagenet": (3, 64, 64), "tiny": (1, 8, 8)}
+SHAPES = {"darts": (3, 8, 8), "mobile-imagenet": (3, 64, 64), "tiny": (1, 8, 8)}
 WITH_SUPERNET = [name for name in list_spaces() if get_space(name).has_supernet]
 
 

@@ -1,0 +1,89 @@
+"""Shared weights of DARTS's space."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from evonas.spaces import DartsSpace
+from evonas.spaces.darts import CellPlan
+from evonas.spaces.darts_network import node_values, preprocesses, side_by_side
+from evonas.supernet.network import SharedNetwork, shared_network
+
+
+class SharedDartsCell(nn.Module):
+    """One cell whose nodes hold all their operations on all their inputs.
+
+    The two genes of a node share them: parameters are ``ops.<node>.<choice>.*``, with the nodes
+    counted from 0.
+    """
+
+    def __init__(self, space: DartsSpace, plan: CellPlan) -> None:
+        """Build all operations of all nodes."""
+        super().__init__()
+        self.preprocess0, self.preprocess1 = preprocesses(plan)
+        genes = range(space.n_var)[space.genes(plan.reduction)]
+        self.ops = nn.ModuleList(
+            nn.ModuleList(space.block(gene, choice, plan) for choice in range(count))
+            for gene, count in zip(genes[::2], space.n_choices[genes[::2]], strict=True)
+        )
+        self.reduction, self.stride = plan.reduction, plan.stride(0)
+        self.nodes = range(2, 2 + space.nodes)
+
+    def forward(
+        self,
+        before: Tensor,
+        last: Tensor,
+        genome: Sequence[int],
+        live: Sequence[tuple[int, int, int]],
+    ) -> Tensor:
+        """The output of the cell of one genome, given its live edges."""
+        inputs = self.preprocess0(before), self.preprocess1(last)
+        edges = [(target, source, (target - 2, genome[gene])) for target, source, gene in live]
+        values = node_values(inputs, edges, self.op)
+        return side_by_side(values, self.nodes, self.stride)
+
+    def op(self, key: tuple[int, int]) -> nn.Module:
+        """The operation of a node and a choice of its genes."""
+        node, choice = key
+        return self.ops[node][choice]  # type: ignore[index]
+
+
+class SharedDarts(SharedNetwork):
+    """DARTS's network; its cells hold all operations and follow one genome."""
+
+    def __init__(self, space: DartsSpace, width: float) -> None:
+        """Build stem, cells and head at a width."""
+        super().__init__()
+        self.space = space
+        self.stem = space.stem(width)
+        self.cells = nn.ModuleList(SharedDartsCell(space, plan) for plan in space.plan(width))
+        self.head = space.head(width)
+
+    def forward(self, images: Tensor, genome: Sequence[int]) -> Tensor:
+        """Logits (n, classes) of one path; dead operations are not computed."""
+        live = self.space.live(genome)
+        before = last = self.stem(images)
+        for cell in self.cells:
+            before, last = last, cell(before, last, genome, live[cell.reduction])  # type: ignore[index]
+        return self.head(last)
+
+    def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
+        """As in the base class; where both genes of a node choose one operation, each has it."""
+        state = {}
+        for name, value in self.named_parameters():
+            parts = name.split(".")
+            if parts[0] != "cells" or parts[2] != "ops":
+                state[name] = value.detach()
+                continue
+            # "cells.<place>.ops.<node>.<choice>..." here is "cells.<place>.ops.<gene>..." there.
+            place, node, choice = int(parts[1]), int(parts[3]), int(parts[4])
+            genes = range(self.space.n_var)[self.space.genes(self.cells[place].reduction)]  # type: ignore[arg-type]
+            for gene in genes[2 * node : 2 * node + 2]:
+                if genome[gene] == choice:
+                    state[".".join([*parts[:3], str(gene), *parts[5:]])] = value.detach()
+        return state
+
+
+@shared_network.register
+def _(space: DartsSpace, width: float) -> SharedNetwork:
+    return SharedDarts(space, width)
