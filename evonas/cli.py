@@ -419,8 +419,10 @@ def _print_networks(networks: Sequence[str], columns: Sequence[str], values: Any
     from rich.table import Table
 
     table = Table()
-    for name in ("network", *columns):
-        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
+    # A long network takes several lines; its numbers are never cut.
+    table.add_column("network", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     for network, row in zip(networks, values.tolist(), strict=True):
         cells = [
             ""

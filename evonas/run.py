@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
 from evonas.analysis import Front, History
-from evonas.atomic import write_json_atomic, write_text_atomic
+from evonas.atomic import write_json_atomic
 from evonas.config import RunConfig, cost_files, differences, load, to_dict
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
@@ -44,7 +44,7 @@ from evonas.stages import (
 )
 from evonas.stages.plan import use_threads
 from evonas.stages.results import write_results
-from evonas.stages.start import read_networks, start_file
+from evonas.stages.start import read_networks, start_file, write_networks
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -230,7 +230,7 @@ def _create(planned: Plan) -> RunFolder:
     folder = RunFolder.create(config.runs, config.problem)
     if networks:
         # A copy: the run is resumed and repeated as it was when the file has gone or changed.
-        write_text_atomic(start_file(folder), "\n".join(["network", *networks]) + "\n")
+        write_networks(start_file(folder), networks)
         description["settings"]["start"] = str(start_file(folder).absolute())
     write_json_atomic(folder.config, description)
     return folder

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evonas import cli
 from evonas.cli import main
 from evonas.errors import InputError
 from evonas.run import Run
+from evonas.spaces import get_space
 from evonas.stages.start import read_networks
 
 SMALL = ["--training.steps", "40", "--evaluations", "40", "--threads", "1", "--quiet"]
@@ -128,6 +130,16 @@ def test_starting_from_a_front(finished, tmp_path):
     done = Run.load(next(tmp_path.iterdir()))
     journal = (done.folder.path / "journal.jsonl").read_text()
     assert all(f'"{network}"' in journal for network in Run.load(finished).front.networks)
+
+
+def test_a_long_network_takes_lines_and_its_numbers_are_whole(capsys):
+    space = get_space("darts")
+    network = space.decode(np.zeros(space.n_var, dtype=int))
+    cli._print_networks([network], ["error", "params"], np.array([[3.25, 3_349_342.0]]))
+    said = capsys.readouterr().out
+    assert "3.25" in said and "3,349,342" in said
+    lines = [line.split("│")[1] for line in said.splitlines() if line.startswith("│")]
+    assert len(lines) > 1 and " ".join(" ".join(lines).split()) == network
 
 
 def test_three_objectives(finished, tmp_path):

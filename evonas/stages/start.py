@@ -1,10 +1,12 @@
 """Networks that start a search: read from a front.csv, kept in the run, filled up."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from evonas.analysis.tables import write_table
 from evonas.config import RunConfig
 from evonas.errors import InputError
 from evonas.operators import StratifiedSampling
@@ -33,6 +35,15 @@ def read_networks(path: str | Path) -> list[str]:
     if not rows or not rows[0].get("network"):
         raise InputError(f"{path} has no networks in a column 'network'; give a front.csv")
     return [row["network"] for row in rows]
+
+
+def write_networks(path: str | Path, networks: Sequence[str]) -> None:
+    """Write what `read_networks` reads, atomically.
+
+    Raises:
+        InputError: the disk is full; the old file is unchanged.
+    """
+    write_table(path, (), np.empty((len(networks), 0)), texts=("network", networks))
 
 
 def with_start(problem: ArchitectureProblem, networks: list[str], config: RunConfig) -> np.ndarray:
