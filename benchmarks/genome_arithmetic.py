@@ -33,7 +33,7 @@ def main() -> int:
     shapes = {"mobile-imagenet": (3, 224, 224)}
     print(f"seconds for {arguments.genomes} genomes, median of {arguments.repeats}")
     print(f"{'space':18}{'sample':>9}{'params':>9}{'macs':>9}{'canonical':>11}")
-    for name in ("macro", "nb201", "mobile-cifar", "mobile-imagenet"):
+    for name in ("macro", "nb201", "darts", "mobile-cifar", "mobile-imagenet"):
         space = get_space(name, input_shape=shapes.get(name, (3, 32, 32)))
         rng = np.random.default_rng(0)
         X = space.sample(arguments.genomes, rng)
