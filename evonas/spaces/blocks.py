@@ -13,7 +13,11 @@ class Residual(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input ``(n, c, h, w)``, output of the same shape."""
-        return x + super().forward(x)
+        return x + self.branch(x)
+
+    def branch(self, x: Tensor) -> Tensor:
+        """What is added to the input."""
+        return super().forward(x)
 
 
 class Zero(nn.Module):

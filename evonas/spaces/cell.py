@@ -100,8 +100,21 @@ class CellSpace(SearchSpace):
         An edge matters where its operation is no zero, its source is reached from the input,
         and its target leads to the output; the same genes serve as keys of ``cell_forward``.
         """
-        passes = [not self._candidates[choice].is_zero for choice in self._one(x)]
-        return tuple((*self.edges[gene], gene) for gene in live_edges(self.edges, passes))
+        return self.live_where(~self.zeros[np.arange(self.n_var), self._one(x)])
+
+    def live_where(self, passes: npt.ArrayLike) -> tuple[tuple[int, int, int], ...]:
+        """The edges that matter where some let nothing through; as ``live`` gives them.
+
+        Args:
+            passes: Whether each edge lets anything through ``(n_var,)``.
+        """
+        live = live_edges(self.edges, np.asarray(passes))
+        return tuple((*self.edges[gene], gene) for gene in live)
+
+    @property
+    def zeros(self) -> BoolArray:
+        """Which choices let nothing through, bool ``(n_var, choices)``."""
+        return np.tile([op.is_zero for op in self._candidates], (self.n_var, 1))
 
     # -- parts ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evonas.spaces.space import IntArray
+from evonas.spaces.space import BoolArray, IntArray
 
 Edge = tuple[int, int]
 
@@ -14,7 +14,7 @@ def edges_between(nodes: int) -> tuple[Edge, ...]:
     return tuple((target, source) for target in range(1, nodes) for source in range(target))
 
 
-def live_edges(edges: Sequence[Edge], passes: Sequence[bool]) -> list[int]:
+def live_edges(edges: Sequence[Edge], passes: Sequence[bool] | BoolArray) -> list[int]:
     """Indices of the edges on some way from node 0 to the last node.
 
     Args:

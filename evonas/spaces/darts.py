@@ -136,6 +136,12 @@ class DartsSpace(SearchSpace):
         n = 2 * self.nodes
         return slice(n, 2 * n) if reduction else slice(n)
 
+    @property
+    def zeros(self) -> BoolArray:
+        """Which choices let nothing through, bool ``(n_var, max choices)``."""
+        row = np.tile([op.is_zero for op in self._candidates], self.nodes + 1)
+        return self.allowed & row
+
     def live(self, x: npt.ArrayLike) -> tuple[Live, Live]:
         """The edges of one genome that add something, in the normal and in the reduction cell.
 

@@ -25,7 +25,7 @@ def preprocesses(plan: "CellPlan") -> tuple[nn.Module, nn.Module]:
 def node_values(
     inputs: tuple[Tensor, Tensor],
     edges: Sequence[tuple[int, int, Key]],
-    op: Callable[[Key], nn.Module],
+    op: Callable[[Key], Callable[[Tensor], Tensor]],
 ) -> dict[int, Tensor]:
     """The values of a cell's inputs, 0 and 1, and of its nodes that are not zero.
 

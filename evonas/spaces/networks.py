@@ -31,7 +31,9 @@ class ChainNetwork(nn.Module):
 
 
 def cell_forward(
-    x: Tensor, edges: Sequence[tuple[int, int, Key]], op: Callable[[Key], nn.Module]
+    x: Tensor,
+    edges: Sequence[tuple[int, int, Key]],
+    op: Callable[[Key], Callable[[Tensor], Tensor]],
 ) -> Tensor:
     """The output of one cell, from its live edges.
 

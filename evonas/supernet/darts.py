@@ -1,13 +1,15 @@
 """Shared weights of DARTS's space."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from torch import Tensor, nn
 
 from evonas.spaces import DartsSpace
 from evonas.spaces.darts import CellPlan
 from evonas.spaces.darts_network import node_values, preprocesses, side_by_side
-from evonas.supernet.network import SharedNetwork, shared_network
+from evonas.spaces.space import BoolArray
+from evonas.supernet.network import SharedNetwork, computed, shared_network, weighed
 
 
 class SharedDartsCell(nn.Module):
@@ -27,6 +29,7 @@ class SharedDartsCell(nn.Module):
             for gene, count in zip(genes[::2], space.n_choices[genes[::2]], strict=True)
         )
         self.reduction, self.stride = plan.reduction, plan.stride(0)
+        self.n_operations = len(space.operations)
         self.nodes = range(2, 2 + space.nodes)
 
     def forward(
@@ -41,6 +44,35 @@ class SharedDartsCell(nn.Module):
         edges = [(target, source, (target - 2, genome[gene])) for target, source, gene in live]
         values = node_values(inputs, edges, self.op)
         return side_by_side(values, self.nodes, self.stride)
+
+    def mixture(self, before: Tensor, last: Tensor, gates: Tensor, used: BoolArray) -> Tensor:
+        """The output with a gate (..., genes of the cell, choices) on each operation.
+
+        Args:
+            before: output of the cell before the last.
+            last: output of the last cell.
+            gates: of this cell's genes.
+            used: which choices of its genes are not zero everywhere, bool (genes, choices).
+        """
+        inputs = self.preprocess0(before), self.preprocess1(last)
+        edges = []
+        fed = {0, 1}
+        for node, ops in enumerate(self.ops):
+            assert isinstance(ops, nn.ModuleList)
+            pair = used[2 * node : 2 * node + 2, : len(ops)]
+            for choice in np.flatnonzero(pair.any(axis=0)).tolist():
+                source = choice // self.n_operations
+                if source in fed:
+                    fed.add(node + 2)
+                    edges.append((node + 2, source, (node, choice)))
+
+        def gated(key: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+            node, choice = key
+            # both genes of a node use the same weights
+            gate = gates[..., 2 * node : 2 * node + 2, choice].sum(-1)
+            return lambda value: weighed(self.op(key)(value), gate)
+
+        return side_by_side(node_values(inputs, edges, gated), self.nodes, self.stride)
 
     def op(self, key: tuple[int, int]) -> nn.Module:
         """The operation of a node and a choice of its genes."""
@@ -65,6 +97,19 @@ class SharedDarts(SharedNetwork):
         before = last = self.stem(images)
         for cell in self.cells:
             before, last = last, cell(before, last, genome, live[cell.reduction])  # type: ignore[index]
+        return self.head(last)
+
+    def mixture(self, images: Tensor, gates: Tensor, skips: Tensor | None = None) -> Tensor:
+        """As in the base class; edges have no skip, and a skip connection is a choice with a gate.
+
+        As in a path, what is fed by nothing is zero, its normalisation's bias included.
+        """
+        used = computed(gates) & ~self.space.zeros
+        before = last = self.stem(images)
+        for cell in self.cells:
+            assert isinstance(cell, SharedDartsCell)
+            genes = self.space.genes(cell.reduction)
+            before, last = last, cell.mixture(before, last, gates[..., genes, :], used[genes])
         return self.head(last)
 
     def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:

@@ -1,16 +1,19 @@
 """Networks that hold every choice of every gene and run one path of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import singledispatch
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce, singledispatch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from evonas.errors import InputError
 from evonas.spaces import CellSpace, ChainSpace, SearchSpace
-from evonas.spaces.blocks import Residual
+from evonas.spaces.blocks import Residual, Zero
 from evonas.spaces.networks import cell_forward
+from evonas.spaces.space import BoolArray
+from evonas.spaces.width import scaled
 
 
 class SharedNetwork(nn.Module):
@@ -25,6 +28,25 @@ class SharedNetwork(nn.Module):
         """
         for genome in genomes:
             yield self(images, genome)
+
+    def mixture(self, images: Tensor, gates: Tensor, skips: Tensor | None = None) -> Tensor:
+        """Logits (n, classes) of a weighted sum of choices: each gene gives sum_k a_k o_k(x).
+
+        With one-hot gates it is the path of that genome. An operation whose gate is zero for all
+        images is not computed, and nothing flows into its gate.
+
+        Where an operation is a residual branch beside a skip, ``skips`` tells the two apart: gates
+        then weigh the branches only, and an identity has nothing to weigh.
+
+        Args:
+            images: float (n, channels, height, width).
+            gates: float (n_var, max choices) for the batch, or (n, n_var, max choices) for each
+                image, in the numbering of the base space; entries where a gene has no such choice
+                do not matter.
+            skips: weight of the skip of each gene that has one, (n_var,) or (n, n_var); by default
+                the sum of the gates of all its choices with a skip, identities included.
+        """
+        raise NotImplementedError
 
     def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
         """Weights of one path under the names that the stand-alone network gives them.
@@ -52,6 +74,17 @@ class SharedNetwork(nn.Module):
         raise NotImplementedError
 
 
+def weighed(value: Tensor, weights: Tensor) -> Tensor:
+    """A value (n, ...) times a weight for all images () or for each (n,)."""
+    return value * (weights if weights.dim() == 0 else weights.view(-1, *[1] * (value.dim() - 1)))
+
+
+def computed(gates: Tensor) -> BoolArray:
+    """Which operations a mixture computes, bool (n_var, max choices): those with gates not 0."""
+    used = gates.detach() != 0
+    return (used if used.dim() == 2 else used.any(0)).cpu().numpy()
+
+
 @singledispatch
 def shared_network(space: SearchSpace, width: float) -> SharedNetwork:
     """The shared network of a space, its channel counts scaled by ``width``.
@@ -76,10 +109,34 @@ class SharedChain(SharedNetwork):
             for gene, count in enumerate(space.n_choices)
         )
         self.head = space.head(width)
+        self._nothing = [
+            Zero(scaled(layer.out_channels, width), layer.stride) for layer in space.layers
+        ]
 
     def forward(self, images: Tensor, genome: Sequence[int]) -> Tensor:
         """Logits (n, classes) of one path."""
         return next(self.each(images, (genome,)))
+
+    def mixture(self, images: Tensor, gates: Tensor, skips: Tensor | None = None) -> Tensor:
+        """As in the base class; the skip of a residual branch is one for all branches of a layer.
+
+        A layer all of whose gates and skips are zero hands on zeros.
+        """
+        used = computed(gates)
+        x = self.stem(images)
+        for gene, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.ModuleList)
+            terms = []
+            beside = [k for k, op in enumerate(layer) if isinstance(op, Residual | nn.Identity)]
+            if beside:
+                skip = gates[..., gene, beside].sum(-1) if skips is None else skips[..., gene]
+                terms.append(weighed(x, skip))
+            for choice, op in enumerate(layer):
+                if used[gene, choice] and not isinstance(op, nn.Identity):
+                    branch = op.branch(x) if isinstance(op, Residual) else op(x)
+                    terms.append(weighed(branch, gates[..., gene, choice]))
+            x = reduce(torch.add, terms) if terms else self._nothing[gene](x)
+        return self.head(x)
 
     def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
         """As in the base class; layers that a path shares with the one before are not run again.
@@ -125,6 +182,20 @@ class SharedCell(nn.Module):
         """The output of the cell of one genome, given its live edges."""
         return cell_forward(x, live, lambda gene: self.ops[gene][genome[gene]])  # type: ignore[index]
 
+    def mixture(
+        self, x: Tensor, gates: Tensor, used: BoolArray, live: Sequence[tuple[int, int, int]]
+    ) -> Tensor:
+        """The output with a gate (..., n_var, choices) on each operation, given the live edges."""
+
+        def edge(gene: int) -> Callable[[Tensor], Tensor]:
+            ops, choices = self.ops[gene], np.flatnonzero(used[gene])
+            return lambda value: reduce(
+                torch.add,
+                [weighed(ops[k](value), gates[..., gene, k]) for k in choices],  # type: ignore[index]
+            )
+
+        return cell_forward(x, live, edge)
+
 
 class SharedCells(SharedNetwork):
     """Stacked cells that all follow one genome."""
@@ -146,6 +217,18 @@ class SharedCells(SharedNetwork):
         x = self.stem(images)
         for cell in self.cells:
             x = cell(x, genome, live) if isinstance(cell, SharedCell) else cell(x)
+        return self.head(x)
+
+    def mixture(self, images: Tensor, gates: Tensor, skips: Tensor | None = None) -> Tensor:
+        """As in the base class; edges have no skip, and a skip connection is a choice with a gate.
+
+        As in a path, what is fed by nothing is zero, its normalisation's bias included.
+        """
+        used = computed(gates)[:, : self.space.n_choices.max()] & ~self.space.zeros
+        live = self.space.live_where(used.any(axis=1))
+        x = self.stem(images)
+        for cell in self.cells:
+            x = cell.mixture(x, gates, used, live) if isinstance(cell, SharedCell) else cell(x)
         return self.head(x)
 
     def _gene_in(self, parts: Sequence[str]) -> int | None:
