@@ -3,14 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evonas.supernet.saliency import removal_effects as removal_effects
+    from evonas.supernet.saliency import saliency_table as saliency_table
     from evonas.supernet.scores import Scores as Scores
     from evonas.supernet.supernet import Supernet as Supernet
 
 _HOMES = {
     "Supernet": "evonas.supernet.supernet",
     "Scores": "evonas.supernet.scores",
+    "removal_effects": "evonas.supernet.saliency",
+    "saliency_table": "evonas.supernet.saliency",
 }
-__all__ = ["Scores", "Supernet"]
+__all__ = ["Scores", "Supernet", "removal_effects", "saliency_table"]
 
 
 def __getattr__(name: str) -> Any:

@@ -104,13 +104,18 @@ class SharedDarts(SharedNetwork):
 
         As in a path, what is fed by nothing is zero, its normalisation's bias included.
         """
-        used = computed(gates) & ~self.space.zeros
+        used = computed(gates) & self.weighable
         before = last = self.stem(images)
         for cell in self.cells:
             assert isinstance(cell, SharedDartsCell)
             genes = self.space.genes(cell.reduction)
             before, last = last, cell.mixture(before, last, gates[..., genes, :], used[genes])
         return self.head(last)
+
+    @property
+    def weighable(self) -> BoolArray:
+        """As in the base class; all but zeros."""
+        return self.space.allowed & ~self.space.zeros
 
     def path_state(self, genome: Sequence[int]) -> dict[str, Tensor]:
         """As in the base class; where both genes of a node choose one operation, each has it."""

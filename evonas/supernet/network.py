@@ -1,7 +1,7 @@
 """Networks that hold every choice of every gene and run one path of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce, singledispatch
+from functools import cached_property, reduce, singledispatch
 
 import numpy as np
 import torch
@@ -43,8 +43,24 @@ class SharedNetwork(nn.Module):
             gates: float (n_var, max choices) for the batch, or (n, n_var, max choices) for each
                 image, in the numbering of the base space; entries where a gene has no such choice
                 do not matter.
-            skips: weight of the skip of each gene that has one, (n_var,) or (n, n_var); by default
-                the sum of the gates of all its choices with a skip, identities included.
+            skips: weight of the skip of each gene, (n_var,) or (n, n_var); by default `skips` of
+                these gates.
+        """
+        raise NotImplementedError
+
+    def skips(self, gates: Tensor) -> Tensor:
+        """Weight of the skip of each gene in a mixture (..., n_var); zero where there is none.
+
+        Args:
+            gates: float (..., n_var, max choices).
+        """
+        return torch.zeros_like(gates[..., 0])
+
+    @property
+    def weighable(self) -> BoolArray:
+        """Which choices compute something that a gate weighs, bool (n_var, max choices).
+
+        A skip without a branch and a zero operation do not.
         """
         raise NotImplementedError
 
@@ -122,21 +138,38 @@ class SharedChain(SharedNetwork):
 
         A layer all of whose gates and skips are zero hands on zeros.
         """
-        used = computed(gates)
+        used = computed(gates) & self.weighable
+        skips = self.skips(gates) if skips is None else skips
         x = self.stem(images)
         for gene, layer in enumerate(self.layers):
-            assert isinstance(layer, nn.ModuleList)
-            terms = []
-            beside = [k for k, op in enumerate(layer) if isinstance(op, Residual | nn.Identity)]
-            if beside:
-                skip = gates[..., gene, beside].sum(-1) if skips is None else skips[..., gene]
-                terms.append(weighed(x, skip))
-            for choice, op in enumerate(layer):
-                if used[gene, choice] and not isinstance(op, nn.Identity):
-                    branch = op.branch(x) if isinstance(op, Residual) else op(x)
-                    terms.append(weighed(branch, gates[..., gene, choice]))
+            terms = [weighed(x, skips[..., gene])] if self.has_skip[gene].any() else []
+            for choice in np.flatnonzero(used[gene]):
+                op = layer[choice]  # type: ignore[index]
+                branch = op.branch(x) if isinstance(op, Residual) else op(x)
+                terms.append(weighed(branch, gates[..., gene, choice]))
             x = reduce(torch.add, terms) if terms else self._nothing[gene](x)
         return self.head(x)
+
+    def skips(self, gates: Tensor) -> Tensor:
+        """As in the base class: the sum over choices with a skip, identities included."""
+        return (gates * torch.as_tensor(self.has_skip, device=gates.device)).sum(-1)
+
+    @cached_property
+    def weighable(self) -> BoolArray:
+        """As in the base class; all but identities."""
+        return self._which(lambda op: not isinstance(op, nn.Identity))
+
+    @cached_property
+    def has_skip(self) -> BoolArray:
+        """Which choices hand their input on, alone or beside a branch, (n_var, max choices)."""
+        return self._which(lambda op: isinstance(op, nn.Identity | Residual))
+
+    def _which(self, holds: Callable[[nn.Module], bool]) -> BoolArray:
+        layers = [list(layer.children()) for layer in self.layers]
+        table = np.zeros((len(layers), max(map(len, layers))), dtype=np.bool_)
+        for gene, ops in enumerate(layers):
+            table[gene, : len(ops)] = [holds(op) for op in ops]
+        return table
 
     def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
         """As in the base class; layers that a path shares with the one before are not run again.
@@ -224,12 +257,17 @@ class SharedCells(SharedNetwork):
 
         As in a path, what is fed by nothing is zero, its normalisation's bias included.
         """
-        used = computed(gates)[:, : self.space.n_choices.max()] & ~self.space.zeros
+        used = computed(gates) & self.weighable
         live = self.space.live_where(used.any(axis=1))
         x = self.stem(images)
         for cell in self.cells:
             x = cell.mixture(x, gates, used, live) if isinstance(cell, SharedCell) else cell(x)
         return self.head(x)
+
+    @property
+    def weighable(self) -> BoolArray:
+        """As in the base class; all but zeros."""
+        return ~self.space.zeros
 
     def _gene_in(self, parts: Sequence[str]) -> int | None:
         return 3 if parts[0] == "cells" and parts[2] == "ops" else None

@@ -188,34 +188,36 @@ class Supernet:
             InputError: a genome is none of the space, there is no such batch, or a network's loss
                 is not finite.
         """
-        if batches is not None and not set(batches) <= set(range(self.validation_batches)):
-            raise InputError(
-                f"batches are {sorted(batches)}; give some of 0 to {self.validation_batches - 1}"
-            )
         if batches is not None and not batches:
             raise InputError("no batch to score networks on; give one or more")
         space = self.space
         canonical = space.lift(space.canonical(space.check(X)))
         distinct, where = np.unique(canonical, axis=0, return_inverse=True)
-        scores = self._score(
-            [tuple(genome) for genome in distinct.tolist()], batches, half_resolution
-        )
+        images = self.batches(batches)
+        if half_resolution:
+            images = ((half_size(part), labels) for part, labels in images)
+        scores = self.score([tuple(genome) for genome in distinct.tolist()], images)
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
-    def _score(
-        self,
-        genomes: Sequence[tuple[int, ...]],
-        chosen: Collection[int] | None = None,
-        half_resolution: bool = False,
+    @torch.no_grad()
+    def score(
+        self, genomes: Sequence[tuple[int, ...]], batches: Iterable[tuple[Tensor, Tensor]]
     ) -> np.ndarray:
-        """Error and loss (n, 2) of genomes as written, in the numbering of the base space."""
+        """Error in percent and loss in nats (n, 2) of genomes as written, on given images.
+
+        Args:
+            genomes: one choice per gene each, in the numbering of the base space; those that start
+                alike had better be neighbours.
+            batches: normalised images and labels, as from `batches`.
+
+        Raises:
+            InputError: a network's loss is not finite.
+        """
         wrong = torch.zeros(len(genomes), device=self.device)
         loss = torch.zeros(len(genomes), device=self.device)
         images = 0
-        for batch, labels in self._batches(chosen):
-            if half_resolution:
-                batch = half_size(batch)
+        for batch, labels in batches:
             with mixed_precision(self.device):
                 for i, logits in enumerate(self.network.each(batch, genomes)):
                     wrong[i] += (logits.argmax(1) != labels).sum()
@@ -245,7 +247,19 @@ class Supernet:
         with mixed_precision(self.device):
             return self.network(images, genome).float()
 
-    def _batches(self, only: Collection[int] | None = None) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, only: Collection[int] | None = None) -> Iterable[tuple[Tensor, Tensor]]:
+        """Validation images, normalised, and their labels, in batches on the device.
+
+        Args:
+            only: which of the `validation_batches`, from 0; by default all.
+
+        Raises:
+            InputError: there is no such batch.
+        """
+        if only is not None and not set(only) <= set(range(self.validation_batches)):
+            raise InputError(
+                f"batches are {sorted(only)}; give some of 0 to {self.validation_batches - 1}"
+            )
         validation = self.data.validation
         bytes_needed = 4 * len(validation) * math.prod(validation.shape)
         fit = isinstance(validation, ImageTensors) and bytes_needed <= default_limit(self.device)

@@ -55,7 +55,7 @@ def test_scores_do_not_depend_on_the_company(trained, space):
 
 def test_scores_on_some_batches_add_up_to_those_on_all(trained, space):
     X = genomes(space, 4)
-    sizes = [len(labels) for _, labels in trained._batches()]
+    sizes = [len(labels) for _, labels in trained.batches()]
     assert len(sizes) == trained.validation_batches > 1
     each = [trained.evaluate(X, batches=[i]) for i in range(len(sizes))]
     whole = trained.evaluate(X)
@@ -69,7 +69,7 @@ def test_scores_on_some_batches_add_up_to_those_on_all(trained, space):
 def test_scores_on_images_of_half_the_side(trained, space):
     X = genomes(space, 3)
     half = trained.evaluate(X, batches=[0], half_resolution=True)
-    images, labels = trained._batches()[0]
+    images, labels = trained.batches()[0]
     small = torch.nn.functional.avg_pool2d(images, 2, ceil_mode=True)
     for x, loss, error in zip(X, half.loss, half.error, strict=True):
         logits = trained.logits(small, tuple(space.canonical(x[None])[0].tolist()))
@@ -115,8 +115,8 @@ def test_scores_are_percent_and_nats_of_all_validation_images(trained, space, di
 def test_equal_networks_share_one_evaluation(trained, space, monkeypatch):
     X = np.array([[1, 0, 1, 0, 1, 0]] * 3)
     calls = []
-    score = trained._score
-    monkeypatch.setattr(trained, "_score", lambda X, *more: calls.extend(X) or score(X, *more))
+    score = trained.score
+    monkeypatch.setattr(trained, "score", lambda X, *more: calls.extend(X) or score(X, *more))
     scores = trained.evaluate(X)
     assert len(calls) == 1 and len(set(scores.error)) == 1
 
@@ -175,7 +175,9 @@ def test_restricted_space_trains_and_scores_in_the_numbering_of_its_base(trained
 
 def losses_of(supernet, lifted):
     with torch.no_grad():
-        return np.array([supernet._score([tuple(g)])[0, 1] for g in lifted.tolist()])
+        return np.array(
+            [supernet.score([tuple(g)], supernet.batches())[0, 1] for g in lifted.tolist()]
+        )
 
 
 def test_diverged_weights_are_an_error_and_no_number(space, digits):
