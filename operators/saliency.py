@@ -1,0 +1,113 @@
+"""Saliency tables as operators read them: checked, standardised, and against a price of cost.
+
+A table has a number for each choice of each gene, `(n_var, max choices)`, NaN where a gene has
+fewer choices. Higher saliency is worth more; higher cost is worse.
+"""
+
+from typing import Any
+
+import numpy as np
+
+
+def checked_table(table: Any, name: str = "saliency table") -> np.ndarray:
+    """A table as a float array of its own.
+
+    Raises:
+        ValueError: it has no genes, or a number in it is infinite.
+    """
+    try:
+        values = np.array(table, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"the {name} holds something that is no number") from None
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"the {name} has shape {values.shape}; give (n_var, max choices)")
+    if np.isinf(values).any():
+        gene, choice = np.argwhere(np.isinf(values))[0]
+        raise ValueError(f"the {name} is infinite for gene {gene}, choice {choice}")
+    return values
+
+
+def fitted_table(
+    table: np.ndarray, n_choices: np.ndarray, name: str = "saliency table"
+) -> np.ndarray:
+    """A table with NaN wherever a gene has no such choice.
+
+    Args:
+        table: `(n_var, max choices)`; what lies beyond a gene's choices is ignored.
+        n_choices: choices of each gene, `(n_var,)`.
+        name: for messages.
+
+    Raises:
+        ValueError: the shape is another one, or a choice has no number.
+    """
+    shape = (len(n_choices), int(np.max(n_choices)))
+    if table.shape != shape:
+        raise ValueError(
+            f"the {name} has shape {table.shape}; the problem's genes and choices need {shape}"
+        )
+    there = np.arange(shape[1]) < np.asarray(n_choices)[:, None]
+    missing = np.argwhere(there & np.isnan(table))
+    if len(missing):
+        gene, choice = missing[0]
+        raise ValueError(f"the {name} has no number for gene {gene}, choice {choice}; give one")
+    return np.where(there, table, np.nan)
+
+
+def standardised(table: np.ndarray) -> np.ndarray:
+    """A table whose genes have mean zero each, and whose numbers have standard deviation one.
+
+    What a whole gene is worth plays no part: its choices are compared with each other only.
+
+    Args:
+        table: `(n_var, max choices)`, NaN where there is no choice.
+    """
+    centred = table - np.nanmean(table, axis=1, keepdims=True)
+    deviation = np.sqrt(np.nanmean(centred**2))
+    return centred / deviation if deviation > 0 else centred
+
+
+def turning_prices(saliency: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """The prices of cost at which the best choice of some gene changes, ascending `(k,)`.
+
+    At a price p the best choice of a gene is that of highest saliency - p * cost. Between two of
+    these prices the best choices of all genes stay the same, so that k + 1 genomes are best at
+    some price.
+
+    Args:
+        saliency: `(n_var, max choices)`, NaN where there is no choice.
+        cost: the same shape.
+    """
+    prices: set[float] = set()
+    for values, costs in zip(saliency, cost, strict=True):
+        there = ~np.isnan(values)
+        order = np.lexsort((-values[there], costs[there]))
+        hull: list[tuple[float, float]] = []
+        for c, v in zip(costs[there][order], values[there][order], strict=True):
+            if hull and v <= hull[-1][1]:
+                continue  # dearer, and worth no more
+            while len(hull) > 1 and _slope(hull[-1], (c, v)) >= _slope(hull[-2], hull[-1]):
+                hull.pop()
+            hull.append((float(c), float(v)))
+        prices.update(_slope(a, b) for a, b in zip(hull, hull[1:], strict=False))
+    return np.array(sorted(prices))
+
+
+def _slope(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])
+
+
+def best_genomes(saliency: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """The genomes of highest saliency - price * cost, for every price above zero.
+
+    Args:
+        saliency: `(n_var, max choices)`, NaN where there is no choice.
+        cost: the same shape.
+
+    Returns:
+        int64 `(k, n_var)`, counted from 0, each once: from the highest saliency to the lowest cost.
+    """
+    turns = turning_prices(saliency, cost)
+    # never zero or infinite: of equal saliency the cheapest choice is best, and the other way round
+    prices = [turns[0] / 2, *np.sqrt(turns[1:] * turns[:-1]), 2 * turns[-1]] if len(turns) else [1]
+    X = [np.nanargmax(saliency - price * cost, axis=1) for price in prices]
+    return np.array(list(dict.fromkeys(map(tuple, X))), dtype=np.int64)
