@@ -15,8 +15,9 @@ from evonas.operators.categorical_distributions import (
 from evonas.operators.choice_mutation import ChoiceMutation, mutate_choices
 from evonas.operators.choice_sampling import ChoiceSampling, sample_choices
 from evonas.operators.distribution_sampling import DistributionSampling
-from evonas.operators.saliency import best_genomes, turning_prices
+from evonas.operators.saliency import best_genomes, main_effects, turning_prices
 from evonas.operators.saliency_mutation import SaliencyMutation, mutate_by_saliency
+from evonas.operators.saliency_sampling import SaliencySampling
 from evonas.operators.seen_before import SeenBefore
 from evonas.operators.spread import extreme_genomes
 from evonas.operators.stratified_sampling import StratifiedSampling
@@ -31,12 +32,14 @@ __all__ = [
     "ChoiceSampling",
     "DistributionSampling",
     "SaliencyMutation",
+    "SaliencySampling",
     "SeenBefore",
     "StratifiedSampling",
     "UniformCrossover",
     "best_genomes",
     "effective_sample_size",
     "extreme_genomes",
+    "main_effects",
     "mutate_by_saliency",
     "mutate_choices",
     "quantile_utility",

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from evonas.operators.genomes import one_hot
+
 
 def checked_table(table: Any, name: str = "saliency table") -> np.ndarray:
     """A table as a float array of its own.
@@ -51,6 +53,58 @@ def fitted_table(
         gene, choice = missing[0]
         raise ValueError(f"the {name} has no number for gene {gene}, choice {choice}; give one")
     return np.where(there, table, np.nan)
+
+
+def fitted_tables(
+    table: Any, cost: Any, n_choices: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tables of saliency and of cost, checked.
+
+    Args:
+        table: saliency, array-like `(n_var, max choices)`.
+        cost: the same shape; None is zero for all.
+        n_choices: choices of each gene `(n_var,)`, where they are known.
+
+    Raises:
+        ValueError: one is no table, or they do not fit each other or the genes.
+    """
+    saliency = checked_table(table)
+    costs = np.zeros_like(saliency) if cost is None else checked_table(cost, "cost table")
+    if costs.shape != saliency.shape:
+        raise ValueError(
+            f"the saliency table has shape {saliency.shape}, the cost table {costs.shape}; give "
+            "both for the same genes and choices"
+        )
+    if n_choices is not None:
+        saliency = fitted_table(saliency, n_choices)
+        costs = fitted_table(costs, n_choices, "cost table")
+    return saliency, costs
+
+
+def main_effects(X: np.ndarray, values: np.ndarray, n_choices: np.ndarray) -> np.ndarray:
+    """What each choice adds to values of genomes, by least squares on one-hot genes.
+
+    Args:
+        X: int `(n, n_var)`, counted from 0.
+        values: of these genomes `(n,)`.
+        n_choices: choices of each gene `(n_var,)`.
+
+    Returns:
+        float `(n_var, max choices)`, sum zero in each gene; NaN where there is no choice.
+
+    Raises:
+        ValueError: there are too few genomes to tell all choices apart.
+    """
+    design = np.hstack([np.ones((len(X), 1)), one_hot(X, n_choices)])
+    if np.linalg.matrix_rank(design) < 1 + int(np.sum(n_choices - 1)):
+        raise ValueError(
+            f"{len(X)} genomes are too few to tell the effects of {int(np.sum(n_choices))} "
+            "choices apart; give more"
+        )
+    table = np.full((len(n_choices), int(np.max(n_choices))), np.nan)
+    there = np.arange(table.shape[1]) < np.asarray(n_choices)[:, None]
+    table[there] = np.linalg.lstsq(design, np.asarray(values, float), rcond=None)[0][1:]
+    return table - np.nanmean(table, axis=1, keepdims=True)
 
 
 def standardised(table: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from pymoo.util import default_random_state
 
 from evonas.operators.choice_mutation import mutate_choices
 from evonas.operators.genomes import as_genomes, integer_bounds
-from evonas.operators.saliency import checked_table, fitted_table, standardised, turning_prices
+from evonas.operators.saliency import fitted_tables, standardised, turning_prices
 
 # Prices reach so far beyond those at which a choice changes, as a factor: there cost or saliency
 # alone decides.
@@ -78,12 +78,7 @@ def mutate_by_saliency(
     n, n_var = X.shape
     guided, price = np.zeros(n, dtype=bool), np.full(n, np.nan)
     n_choices = np.asarray(xu) - xl + 1
-    saliency = standardised(fitted_table(checked_table(table), n_choices))
-    costs = np.zeros_like(saliency)
-    if cost is not None:
-        costs = standardised(
-            fitted_table(checked_table(cost, "cost table"), n_choices, "cost table")
-        )
+    saliency, costs = map(standardised, fitted_tables(table, cost, n_choices))
     if floor == 1:
         return Moved(uniform, guided, price)
     guided = np.asarray(random_state.random(n) >= floor)
@@ -158,13 +153,7 @@ class SaliencyMutation(Mutation):
         if not 0 <= prob <= 1:
             raise ValueError(f"prob={prob} is no probability")
         super().__init__(prob=prob, prob_var=prob_var)
-        self.table = checked_table(table)
-        self.cost = None if cost is None else checked_table(cost, "cost table")
-        if self.cost is not None and self.cost.shape != self.table.shape:
-            raise ValueError(
-                f"the saliency table has shape {self.table.shape}, the cost table "
-                f"{self.cost.shape}; give the same genes and choices"
-            )
+        self.table, self.cost = fitted_tables(table, cost)
         self.floor, self.temperature = floor, temperature
 
     @default_random_state

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
-from evonas.spaces.space import BoolArray, Costs, IntArray, SearchSpace
+from evonas.spaces.space import BoolArray, Costs, FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,6 +94,17 @@ class RestrictedSpace(SearchSpace):
             )
         return lowered
 
+    def lift_table(self, table: npt.ArrayLike) -> FloatArray:
+        """Numbers for this space's choices in the numbering of ``base``; NaN where it has none."""
+        values = self._table(table, self)
+        lifted = np.take_along_axis(values, np.maximum(self._down, 0), axis=1)
+        return np.where(self._allowed, lifted, np.nan)
+
+    def lower_table(self, table: npt.ArrayLike) -> FloatArray:
+        """Numbers for the choices of ``base`` in the numbering of this space."""
+        values = self._table(table, self._base)
+        return self._table(np.take_along_axis(values, self._up, axis=1), self)
+
     def canonical_within(self, X: IntArray, allowed: BoolArray) -> IntArray:
         """The base's rule among the members held here; ``allowed`` is in base numbering."""
         return self.lower(self._base.canonical_within(self.lift(X), allowed))
@@ -101,11 +112,10 @@ class RestrictedSpace(SearchSpace):
     def count(self) -> Costs:
         """The base's counts, columns renumbered."""
         counts = self._base.costs
-        rows = np.arange(self.n_var)[:, None]
         held = np.arange(self._up.shape[1]) < self.n_choices[:, None]
         return Costs(
-            params=np.where(held, counts.params[rows, self._up], 0),
-            macs=np.where(held, counts.macs[rows, self._up], 0),
+            params=np.where(held, np.take_along_axis(counts.params, self._up, axis=1), 0),
+            macs=np.where(held, np.take_along_axis(counts.macs, self._up, axis=1), 0),
             fixed_params=counts.fixed_params,
             fixed_macs=counts.fixed_macs,
         )

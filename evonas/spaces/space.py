@@ -280,6 +280,45 @@ class SearchSpace(ABC):
         """
         return self.check(X)
 
+    def lift_table(self, table: npt.ArrayLike) -> FloatArray:
+        """Numbers for this space's choices in the numbering of ``base``.
+
+        Args:
+            table: ``(n_var, max choices)`` of this space.
+
+        Returns:
+            float64 ``(n_var, max choices of base)``; NaN where this space holds no choice.
+
+        Raises:
+            InputError: If the shape is wrong.
+        """
+        return self._table(table, self)
+
+    def lower_table(self, table: npt.ArrayLike) -> FloatArray:
+        """Numbers for the choices of ``base`` in the numbering of this space.
+
+        Args:
+            table: ``(n_var, max choices of base)``.
+
+        Returns:
+            float64 ``(n_var, max choices)`` of this space; NaN where a gene has no choice.
+
+        Raises:
+            InputError: If the shape is wrong.
+        """
+        return self._table(table, self)
+
+    def _table(self, table: npt.ArrayLike, of: "SearchSpace") -> FloatArray:
+        """A table for a space's choices, NaN where it has none."""
+        values = np.asarray(table, dtype=np.float64)
+        held = np.arange(of.n_choices.max()) < of.n_choices[:, None]
+        if values.shape != held.shape:
+            raise InputError(
+                f"a table of shape {values.shape} does not fit the space '{of.name}' with "
+                f"{of.size} genomes; give {held.shape}: genes and choices"
+            )
+        return np.where(held, values, np.nan)
+
     # -- plumbing -------------------------------------------------------------------------
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SearchSpace":

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evonas.errors import InputError, unknown
+from evonas.operators.saliency import main_effects
 from evonas.spaces.space import FloatArray, IntArray
 from evonas.supernet.paths import FairPaths
 from evonas.supernet.supernet import Supernet
@@ -229,19 +230,14 @@ def _first_order(
 
 def _main_effects(supernet: Supernet, images: Images, X: IntArray) -> FloatArray:
     """Minus the effects of choices on the loss, which sum to zero in each gene."""
-    held = _one_hot(supernet, X)
     distinct, where = np.unique(X, axis=0, return_inverse=True)
     losses = supernet.score([tuple(x) for x in distinct.tolist()], images)[where.reshape(-1), 1]
-    allowed = supernet.space.allowed
-    design = np.hstack([np.ones((len(X), 1)), held[:, allowed]])
-    if np.linalg.matrix_rank(design) < 1 + (allowed.sum(axis=1) - 1).sum():
-        raise InputError(
-            f"{len(X)} paths are too few to tell the main effects of "
-            f"{int(allowed.sum())} choices apart; give more contexts"
-        )
-    table = np.full(allowed.shape, np.nan)
-    table[allowed] = -np.linalg.lstsq(design, losses, rcond=None)[0][1:]
-    return table - np.nanmean(table, axis=1, keepdims=True)
+    space = supernet.space
+    try:
+        effects = main_effects(space.lower(X), losses, space.n_choices)
+    except ValueError as error:
+        raise InputError(f"{error} contexts") from None
+    return space.lift_table(-effects)
 
 
 def _images(supernet: Supernet, batches: Batches) -> Images:

@@ -176,7 +176,7 @@ def test_prices_turn_where_the_best_genome_does(seed, ties):
         ({"table": [1.0, 2.0]}, "give \\(n_var, max choices\\)"),
         ({"table": [["a"]]}, "no number"),
         ({"table": [[np.inf, 1.0]]}, "infinite for gene 0, choice 0"),
-        ({"table": np.ones((2, 2)), "cost": np.ones((2, 3))}, "same genes and choices"),
+        ({"table": np.ones((2, 2)), "cost": np.ones((2, 3))}, "the same genes and choices"),
         ({"table": np.ones((2, 2)), "floor": 1.5}, "floor=1.5"),
         ({"table": np.ones((2, 2)), "temperature": 0}, "temperature=0"),
         ({"table": np.ones((2, 2)), "prob_var": 2}, "prob_var=2"),
