@@ -13,7 +13,7 @@ from evonas.errors import InputError, unknown
 from evonas.operators import extreme_genomes
 from evonas.operators.spread import all_genomes, blend, coordinate_descent
 from evonas.problems.constraints import Constraint, format_bound
-from evonas.problems.costs import Cost
+from evonas.problems.costs import AdditiveCost, Cost, fitted_cost_table
 from evonas.spaces import SearchSpace
 
 # The worst error there is: what a genome gets that no network is built for. It never reaches a
@@ -128,6 +128,37 @@ class ArchitectureProblem(Problem):
         C = self.canonical(X)
         columns = [np.asarray(self.costs[name](C), float) for name in self.cheap]
         return np.stack(columns, axis=1) if columns else np.empty((len(C), 0))
+
+    def cost_table(self, name: str | None = None) -> np.ndarray:
+        """What each choice of each gene adds to a cost.
+
+        Exact for costs that add up over the genes. Of any other it is the main effects, by least
+        squares over random genomes.
+
+        Args:
+            name: of the cost; by default the first of ``cheap``.
+
+        Returns:
+            float64 (n_var, max choices) in the numbering of the problem's space; NaN where a gene
+            has no such choice.
+
+        Raises:
+            InputError: there is no such cost.
+        """
+        if name is None and not self.cheap:
+            raise InputError(
+                f"none of the objectives {', '.join(self.objectives)} is a cost that is known "
+                "without evaluation; name one of " + ", ".join(self.costs)
+            )
+        name = self.cheap[0] if name is None else name
+        if name not in self.costs:
+            raise unknown("cost", name, self.costs)
+        cost = self.costs[name]
+        if isinstance(cost, AdditiveCost):
+            return self.space.lower_table(cost.table)
+        if self.space.has_networks and name in ("params", "macs"):
+            return self.space.param_table() if name == "params" else self.space.mac_table()
+        return fitted_cost_table(lambda X: cost(self.canonical(X)), self.space.n_choices)
 
     def feasible(self, X: np.ndarray) -> np.ndarray:
         """Whether genomes keep all limits, bool (n,); known without evaluation."""

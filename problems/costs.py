@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
+from evonas.operators.saliency import main_effects
 from evonas.problems.cells import numbers, read_cells
 from evonas.spaces import SearchSpace
 from evonas.spaces.space import add_up
@@ -24,6 +25,12 @@ Cost = Callable[[np.ndarray], np.ndarray]
 # Columns that `evonas measure-latency` and people write beside the numbers; none holds a cost.
 BESIDE = ("gene", "choice", "label", "unit", "space", "input_shape", "batch_size", "threads",
           "device", "rounds")  # fmt: skip
+
+
+# Random genomes that a table is fitted to: so many at least, and for each choice.
+LEAST_FITTED, FITTED_PER_CHOICE = 1000, 8
+# Of the range of a cost: differences below it are none.
+ROUNDED = 1e-6
 
 
 class AdditiveCost:
@@ -150,6 +157,27 @@ class AdditiveCost:
             return cls(space, table, *constants, name=name)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+
+def fitted_cost_table(cost: Cost, n_choices: np.ndarray) -> np.ndarray:
+    """The table whose sums are nearest to a cost, by least squares over random genomes.
+
+    Args:
+        cost: function X (n, n_var) -> (n,) of genomes counted from 0.
+        n_choices: choices of each gene (n_var,).
+
+    Returns:
+        float64 (n_var, max choices), the least of each gene 0; NaN where there is no choice.
+    """
+    random_state = np.random.default_rng(0)
+    n = max(LEAST_FITTED, FITTED_PER_CHOICE * int(np.sum(n_choices)))
+    X = random_state.integers(0, n_choices, size=(n, len(n_choices)))
+    values = np.asarray(cost(X), dtype=float)
+    table = main_effects(X, values, n_choices)
+    table -= np.nanmin(table, axis=1, keepdims=True)
+    # Choices of equal cost are equal, not one dearer by the last bit of a solution.
+    grain = ROUNDED * float(np.ptp(values))
+    return np.round(table / grain) * grain if grain > 0 else table
 
 
 def _place(space: SearchSpace, gene: float, choice: float) -> tuple[int, int] | None:

@@ -79,6 +79,11 @@ _DEFAULTS: dict[str, dict[str, Defaults]] = {
 }
 
 
+# What guides a search by saliency: of all variants it finds the front of NAS-Bench-Macro soonest.
+SALIENCY = "main-effect"
+# Validation batches that it is scored on.
+SALIENCY_BATCHES = 4
+
 # Networks that a joint search evaluates in the end, for each of its distributions.
 JOINT_EVALUATIONS = 16
 

@@ -12,7 +12,7 @@ from evonas.errors import InputError
 from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
-from evonas.problems.defaults import defaults_for
+from evonas.problems.defaults import SALIENCY, SALIENCY_BATCHES, defaults_for
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class SupernetProblem(ArchitectureProblem):
     @supernet.setter
     def supernet(self, supernet: Supernet | None) -> None:
         self._supernet = supernet
+        self._saliency: dict[str, np.ndarray] = {}
         self._cache.clear()
 
     def train(
@@ -104,12 +105,37 @@ class SupernetProblem(ArchitectureProblem):
         self.supernet = supernet
         return supernet
 
-    def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
+    def saliency(self, variant: str = SALIENCY) -> np.ndarray:
+        """What each choice of each gene is worth to the trained supernet; computed once.
+
+        Args:
+            variant: of `evonas.supernet.saliency_table`.
+
+        Returns:
+            float64 (n_var, max choices) in the numbering of the problem's space; higher is worth
+            more; NaN where a gene has no such choice.
+
+        Raises:
+            InputError: no supernet is trained yet, or there is no such variant.
+        """
+        from evonas.supernet import saliency_table
+
+        supernet = self._trained()
+        if variant not in self._saliency:
+            batches = min(SALIENCY_BATCHES, supernet.validation_batches)
+            self._saliency[variant] = saliency_table(supernet, batches, variant)
+        return self.space.lower_table(self._saliency[variant])
+
+    def _trained(self) -> Supernet:
         if self.supernet is None or not self.supernet.trained:
             raise InputError(
                 "evaluating needs a trained supernet: call problem.train('2m'), or give "
                 "get_problem(..., supernet=) a trained Supernet or a run folder"
             )
-        # The supernet may be one of the base space, or of another restriction of it.
-        scores = self.supernet.evaluate(self.supernet.space.lower(self.space.lift(X)))
+        return self.supernet
+
+    def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
+        supernet = self._trained()
+        # It may be one of the base space, or of another restriction of it.
+        scores = supernet.evaluate(supernet.space.lower(self.space.lift(X)))
         return {"error": scores.error, "loss": scores.loss}

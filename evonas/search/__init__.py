@@ -12,12 +12,14 @@ from evonas.search.registry import get_algorithm, list_algorithms
 if TYPE_CHECKING:
     from evonas.search.joint import JointLearning
     from evonas.search.multi_distribution import MultiDistributionSearch
+    from evonas.search.saliency import SaliencySearch
     from evonas.search.screened import ScreenedSearch
 
 __all__ = [
     "DistinctEvaluator",
     "JointLearning",
     "MultiDistributionSearch",
+    "SaliencySearch",
     "ScreenedSearch",
     "get_algorithm",
     "list_algorithms",
@@ -26,6 +28,7 @@ __all__ = [
 _MODULES = {
     "JointLearning": "evonas.search.joint",
     "MultiDistributionSearch": "evonas.search.multi_distribution",
+    "SaliencySearch": "evonas.search.saliency",
     "ScreenedSearch": "evonas.search.screened",
 }
 

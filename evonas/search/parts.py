@@ -13,33 +13,28 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.selection import Selection
 from pymoo.util.archive import MultiObjectiveArchive
 
-from evonas.errors import InputError, unknown
+from evonas.errors import InputError
 from evonas.operators import (
     ArchiveSelection,
-    ChoiceMutation,
     ChoiceSampling,
     SeenBefore,
     StratifiedSampling,
     UniformCrossover,
 )
-from evonas.operators.genomes import as_genomes, integer_bounds
+from evonas.operators.genomes import as_genomes
 from evonas.search.evaluator import DistinctEvaluator
+from evonas.search.mutations import mutation_of
 from evonas.search.widening import widened
 
 A = TypeVar("A", bound=Algorithm)
 
 POP_SIZE = 20
 
-# NSGA-II, population 20, published errors against params, 62 seeds: with 0.05 for both of these
-# 86 % of the true front of NAS-Bench-Macro are found by 400 evaluations, with 0.25 for both 81 %;
-# no less of NAS-Bench-201 (CIFAR-100), and of a made-up problem of 20 genes.
-
-# Share of matings that cross two parents; the others only mutate one.
+# Share of matings that cross two parents; the others only mutate one. NSGA-II, population 20,
+# published errors against params, 62 seeds: with 0.05 for this and for `mutations.MOVES` 86 % of
+# the true front of NAS-Bench-Macro are found by 400 evaluations, with 0.25 for both 81 %; no less
+# of NAS-Bench-201 (CIFAR-100), and of a made-up problem of 20 genes.
 CROSSOVER = 0.05
-
-# Every offspring then moves one gene and seldom more: expected number of moves, before the rule
-# that at least one moves.
-MOVES = 0.05
 
 
 class Elite(MultiObjectiveArchive):
@@ -53,17 +48,6 @@ class Elite(MultiObjectiveArchive):
     def __reduce__(self) -> tuple[Any, ...]:
         """Made anew of its members."""
         return type(self), (list(self),)
-
-
-def few_moves(problem: Any) -> Mutation:
-    """Choice mutation of neighbours: mostly one gene, so that anything can still be reached."""
-    low, high = integer_bounds(problem)
-    free = int(np.sum(high > low))
-    return ChoiceMutation(prob_var=MOVES / max(1, free))
-
-
-# name -> a function of the problem that makes the operator
-_MUTATIONS: dict[str, Callable[[Any], Mutation]] = {"uniform": few_moves}
 
 
 class Borrowed:
@@ -144,26 +128,19 @@ def variation(
         problem: the pymoo problem, read and not kept.
         sampling: an operator, genomes, a Population, or None.
         crossover: an operator; None is uniform crossover of a twentieth of the matings.
-        mutation: an operator or its name; None is `"uniform"`.
+        mutation: as of `mutation_of`.
 
     Raises:
         InputError: one of them is not what it should be.
     """
-    if isinstance(mutation, str):
-        if mutation not in _MUTATIONS:
-            raise unknown("mutation", mutation, _MUTATIONS)
-        mutation = _MUTATIONS[mutation](problem)
-    operators: dict[str, Any] = {
-        "crossover": UniformCrossover(prob=CROSSOVER) if crossover is None else crossover,
-        "mutation": _MUTATIONS["uniform"](problem) if mutation is None else mutation,
-    }
-    for name, kind in (("crossover", Crossover), ("mutation", Mutation)):
-        if not isinstance(operators[name], kind):
-            raise InputError(f"{name}={operators[name]!r} is no pymoo {kind.__name__}")
+    crossover = UniformCrossover(prob=CROSSOVER) if crossover is None else crossover
+    if not isinstance(crossover, Crossover):
+        raise InputError(f"crossover={crossover!r} is no pymoo Crossover")
     return {
         "sampling": choose_sampling(problem, sampling),
         "evaluator": DistinctEvaluator(canonical_of(problem)),
-        **operators,
+        "crossover": crossover,
+        "mutation": mutation_of(problem, mutation),
     }
 
 

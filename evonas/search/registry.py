@@ -8,8 +8,10 @@ from typing import Any
 from pymoo.core.algorithm import Algorithm
 
 from evonas.errors import InputError, unknown
+from evonas.search.mutations import mutation_of, tables_of
 
 MULTI_DISTRIBUTION = "multi-distribution"
+SALIENCY = "saliency"
 DISTRIBUTIONS = 8  # of it, where nothing is said
 
 # name -> "module:function"; imported on first use, for some are slow to import (numba)
@@ -21,6 +23,7 @@ _BUILDERS = {
     "age-moea": "evonas.search.age_moea:age_moea",
     "screened": "evonas.search.screened:screened",
     MULTI_DISTRIBUTION: "evonas.search.multi_distribution:multi_distribution",
+    SALIENCY: "evonas.search.saliency:saliency_search",
     "random": "evonas.search.random_search:random_search",
 }
 
@@ -44,8 +47,10 @@ def get_algorithm(name: str, problem: Any, **settings: Any) -> Algorithm:
             `cheap_values(X) -> (n, k)` and `feasible(X) -> bool (n,)` (the default sampling).
         **settings: pymoo's names, keyword only. All algorithms take `pop_size` (20) and
             `sampling` (an operator, genomes `(n, n_var)` or a pymoo Population); most take
-            `crossover`, `mutation` (`"uniform"` or an operator), `n_offsprings`, `selection`;
-            for the rest see the builder in the algorithm's module. `None` means the default.
+            `crossover`, `mutation` (`"uniform"`, `"saliency"` or an operator), `n_offsprings`,
+            `selection`; for the rest see the builder in the algorithm's module. `saliency` is the
+            table of `mutation="saliency"`, (n_var, max choices); by default that of the problem's
+            trained supernet. `None` means the default.
 
     Returns:
         A new algorithm, not set up yet; it can be minimised any number of times.
@@ -61,8 +66,18 @@ def get_algorithm(name: str, problem: Any, **settings: Any) -> Algorithm:
     known = [
         p.name for p in signature(build).parameters.values() if p.kind is Parameter.KEYWORD_ONLY
     ]
+    if settings.get("mutation") == "saliency" and "mutation" in known:
+        table, _ = tables_of(problem, settings.pop("saliency", None))
+        settings["mutation"] = mutation_of(problem, "saliency", table)
+        if "saliency" in known:
+            settings["saliency"] = table
     for setting in settings:
         if setting not in known:
+            if setting == "saliency" and "mutation" in known:
+                raise InputError(
+                    f"algorithm '{name}' takes a saliency table for its mutation; give "
+                    "mutation='saliency' with it"
+                )
             raise InputError(
                 f"algorithm '{name}' has no setting '{setting}'; it takes {', '.join(known)}"
             )

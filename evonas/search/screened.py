@@ -27,6 +27,7 @@ from evonas.problems.costs import Cost
 from evonas.search.beforehand import Beforehand
 from evonas.search.features import Features
 from evonas.search.gain import choose
+from evonas.search.mutations import guided_start
 from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
 from evonas.search.surrogate import Belief, Surrogate, is_stale
 from evonas.search.widening import further
@@ -356,8 +357,15 @@ def screened(
     mutation: Mutation | str | None = None,
     survival: Survival | None = None,
     cheap: Mapping[int, Cost] | None = None,
+    saliency: Any = None,
 ) -> ScreenedSearch:
-    """`ScreenedSearch` with categorical operators; settings as in `get_algorithm`."""
+    """`ScreenedSearch` with categorical operators; settings as in `get_algorithm`.
+
+    With a `saliency` table (n_var, max choices) the first networks are those that it thinks best,
+    for all prices of cost, where no other `sampling` is given.
+    """
+    if saliency is not None and sampling is None:
+        sampling = guided_start(problem, saliency)
     parts = variation(problem, sampling=sampling, crossover=crossover, mutation=mutation)
     given: dict[str, Any] = {
         "pop_size": pop_size,

@@ -4,7 +4,8 @@ import numpy as np
 from pymoo.core.problem import Problem
 
 from evonas.operators import mutate_choices
-from evonas.search.parts import few_moves, variation
+from evonas.search.mutations import mutation_of
+from evonas.search.parts import variation
 
 
 def problem(choices):
@@ -13,7 +14,7 @@ def problem(choices):
 
 
 def test_offspring_are_neighbours_and_seldom_farther():
-    mutation = few_moves(problem([3] * 8 + [1] * 4))
+    mutation = mutation_of(problem([3] * 8 + [1] * 4), None)
     X, xl, xu = np.zeros((40_000, 12), int), np.zeros(12, int), np.array([2] * 8 + [0] * 4)
     Y = mutate_choices(
         X, xl, xu, random_state=np.random.default_rng(0), prob_var=mutation.prob_var.get()
@@ -24,7 +25,7 @@ def test_offspring_are_neighbours_and_seldom_farther():
 
 
 def test_a_problem_without_free_genes_has_a_mutation_too():
-    assert few_moves(problem([1, 1])).prob_var.get() <= 1
+    assert mutation_of(problem([1, 1]), "uniform").prob_var.get() <= 1
 
 
 def test_a_mutation_by_name_is_the_default_one():
