@@ -339,8 +339,9 @@ def _show_run(done: Any, plugins: str = "") -> None:
         print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
         _print_networks(networks, columns, values)
     print(f"run folder  {path}")
-    more = ", distributions.png" if (done.folder.figures / "distributions.png").is_file() else ""
-    print(f"figures     {done.folder.figures / 'front.png'}, hypervolume.png{more}")
+    more = [f"{name}.png" for name in ("hypervolume", "distributions", "saliency")]
+    there = [name for name in more if (done.folder.figures / name).is_file()]
+    print(f"figures     {', '.join([str(done.folder.figures / 'front.png'), *there])}")
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
     history = done.history

@@ -86,13 +86,19 @@ class RunConfig:
     space: str | None = None
     """Search space; the problem has a default."""
     algorithm: str = "screened"
-    """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea, multi-distribution or
-    random."""
+    """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea, multi-distribution,
+    saliency (only what a saliency table thinks best) or random."""
     evaluations: int | None = None
     """Networks to evaluate."""
     pop_size: int = 20
     """Population of the algorithm; of "screened" a third of the parents, of "multi-distribution"
     the samples of all distributions, two of each at least."""
+    mutation: str = "uniform"
+    """"uniform", or "saliency": moves what a table of saliency, computed once from the trained
+    supernet, promises most for; "screened" then also starts at what the table thinks best."""
+    saliency: str | None = None
+    """Variant of that table: main-effect (the default), removal, exact, fisher, second-order or
+    taylor."""
     distributions: int | None = None
     """Distributions of "multi-distribution", each for an architecture of its own; by default 8."""
     joint: bool = False

@@ -35,6 +35,7 @@ from evonas.runs import (
 from evonas.search.joint import begin
 from evonas.stages import (
     Plan,
+    ScoreSaliency,
     SearchFront,
     TrainJointly,
     TrainSupernet,
@@ -175,6 +176,7 @@ def run(
                 outcome = run_stages(
                     [
                         *_training_stages(workspace),
+                        *_guiding_stages(workspace),
                         SearchFront(workspace, restart=restart_search),
                         WriteResults(workspace),
                     ],
@@ -195,6 +197,10 @@ def _training_stages(workspace: Workspace) -> list[TrainSupernet]:
     return [TrainJointly(workspace) if workspace.config.joint else TrainSupernet(workspace)]
 
 
+def _guiding_stages(workspace: Workspace) -> list[ScoreSaliency]:
+    return [] if workspace.config.saliency is None else [ScoreSaliency(workspace)]
+
+
 def summary(config: RunConfig) -> str:
     """What will be done, in one line."""
     parts = [
@@ -202,6 +208,7 @@ def summary(config: RunConfig) -> str:
         f"space {config.space}",
         *_training_summary(config),
         f"{config.algorithm}: {config.evaluations} evaluations",
+        *([f"saliency: {config.saliency}"] if config.saliency else []),
         *config.cost,
         *config.constraint,
         f"seed {config.seed}",

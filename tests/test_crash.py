@@ -106,7 +106,11 @@ def test_killed_anywhere(unbroken, tmp_path, where, count):
     assert not [p.name for p in folder.rglob(".*") if p.name != ".lock"]
 
 
-@pytest.mark.parametrize("algorithm", list_algorithms())
+# "saliency" evaluates all it has in one step
+STEPWISE = [name for name in list_algorithms() if name != "saliency"]
+
+
+@pytest.mark.parametrize("algorithm", STEPWISE)
 def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
     given = ["--supernet", unbroken, "--algorithm", algorithm, "--evaluations", 80, "--runs"]
     whole = run(*given, tmp_path / "whole")
@@ -116,6 +120,52 @@ def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
     again = subprocess.run([*command, "--quiet"], capture_output=True, text=True, timeout=300)
     assert again.returncode == -signal.SIGKILL, again.stderr
     assert found(resumed(folder)) == found(whole)
+
+
+GUIDED = [*TRAINED, "--algorithm", "nsga2", "--mutation", "saliency"]
+
+
+@pytest.fixture(scope="module")
+def unbroken_guided(tmp_path_factory) -> Path:
+    return run(*GUIDED, "--runs", tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("rename", 9),  # writing saliency.csv or what surrounds it
+        ("rename", 10),
+        ("rename", 11),
+        ("evaluate", 2),
+        ("journal", 7),
+    ],
+)
+def test_a_guided_search_killed_anywhere(unbroken_guided, tmp_path, where, count):
+    folder = killed(where, count, *GUIDED, "--runs", tmp_path)
+    assert found(resumed(folder)) == found(unbroken_guided)
+    table = (unbroken_guided / "saliency.csv").read_bytes()
+    assert (folder / "saliency.csv").read_bytes() == table
+    assert (folder / "figures" / "saliency.png").is_file()
+
+
+def test_a_selection_by_saliency_killed_in_the_search(tmp_path):
+    selection = [*TRAINED, "--algorithm", "saliency"]
+    whole = run(*selection, "--runs", tmp_path / "whole")
+    folder = killed("evaluate", 1, *selection, "--runs", tmp_path / "killed")
+    assert found(resumed(folder)) == found(whole)
+
+
+def test_a_guided_search_needs_its_table(unbroken_guided, tmp_path, capsys):
+    """A broken table is named; without one it is computed again, to the last digit."""
+    folder = Path(shutil.copytree(unbroken_guided, tmp_path / "run"))
+    table = folder / "saliency.csv"
+    before = table.read_bytes()
+    table.write_text("operation,gene,choice\n")
+    assert main(["run", "--resume", str(folder), "--evaluations", "70", "--quiet"]) == 2
+    assert "saliency.csv has no column 'saliency'" in capsys.readouterr().err
+    table.unlink()
+    assert main(["run", "--resume", str(folder), "--evaluations", "70", "--quiet"]) == 0
+    assert table.read_bytes() == before
 
 
 JOINT = [*TRAINED, "--algorithm", "multi-distribution", "--joint", "--weight-steps", "4"]

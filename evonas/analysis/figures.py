@@ -18,8 +18,10 @@ from evonas.analysis.quantities import (
     quantity,
     wide,
 )
+from evonas.analysis.saliency import SaliencyTable
 from evonas.atomic import cannot_write, replacing
 from evonas.errors import InputError
+from evonas.operators.saliency import standardised
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -228,6 +230,55 @@ def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
     return figure
 
 
+MOST_WRITTEN = 12  # choices of a gene whose numbers fit into its cells
+
+
+def saliency_size(table: SaliencyTable) -> tuple[float, float]:
+    """Width and height in inches of the figure of a saliency table."""
+    genes, choices = table.values.shape
+    each = 1.0 if choices <= MOST_WRITTEN else 0.3
+    return max(4.5, 1.6 + each * choices), 1.6 + 0.36 * genes + 0.06 * max(map(len, table.columns))
+
+
+def draw_saliency(table: SaliencyTable, figure: Figure) -> Figure:
+    """Draw genes by choices: colour compares the choices of a gene, numbers are the saliency."""
+    ax = figure.subplots()
+    values = table.values
+    shade = standardised(values)
+    reach = float(np.nanmax(np.abs(shade))) or 1.0
+    image = ax.imshow(shade, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")
+    if values.shape[1] <= MOST_WRITTEN:
+        for gene, choice in np.argwhere(~np.isnan(values)):
+            dark = abs(shade[gene, choice]) > 0.55 * reach
+            ax.text(
+                choice, gene, f"{values[gene, choice]:.2g}", ha="center", va="center", fontsize=8,
+                color="white" if dark else "black",
+            )  # fmt: skip
+    ax.set_xticks(range(values.shape[1]), table.columns, rotation=30, ha="right", fontsize=8)
+    ax.set_yticks(range(len(values)))
+    ax.set_ylabel("gene")
+    ax.set_facecolor("#dddddd")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    bar = figure.colorbar(image, ax=ax, pad=0.02)
+    bar.set_label("above the mean of the gene\n(standard deviations)", fontsize=8)
+    ax.set_title(" · ".join(filter(None, [table.name, "saliency"])), loc="left", fontsize=10)
+    return figure
+
+
+def save_saliency(folder: RunFolder) -> Path:
+    """Draw `figures/saliency.png` from the run's `saliency.csv`, atomically.
+
+    Raises:
+        InputError: the table is missing or broken, or the disk is full.
+    """
+    table = SaliencyTable.load(folder.path)
+    figure = Figure(figsize=saliency_size(table), layout="constrained")
+    path = _figures(folder) / "saliency.png"
+    _save(draw_saliency(table, figure), path)
+    return path
+
+
 def save_figures(folder: RunFolder) -> list[Path]:
     """Draw `figures/front.png` and `figures/hypervolume.png` from the run's two CSVs.
 
@@ -239,11 +290,7 @@ def save_figures(folder: RunFolder) -> list[Path]:
     Raises:
         InputError: a CSV is missing or broken, or the disk is full.
     """
-    try:
-        folder.figures.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder.figures, error) from error
-    front = folder.figures / "front.png"
+    front = _figures(folder) / "front.png"
     volume = folder.figures / "hypervolume.png"
     save_front(Front.load(folder.path), front)
     history = History.load(folder.path)
@@ -253,6 +300,15 @@ def save_figures(folder: RunFolder) -> list[Path]:
     distributions = folder.figures / "distributions.png"
     save_distributions(DistributionHistory.load(folder.path), distributions)
     return [front, volume, distributions]
+
+
+def _figures(folder: RunFolder) -> Path:
+    """The folder of figures, made if it is missing."""
+    try:
+        folder.figures.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder.figures, error) from error
+    return folder.figures
 
 
 def save_front(front: Front, path: Path | str) -> None:

@@ -33,6 +33,8 @@ QUANTITIES = {
     "generation": Quantity("generation", count=True),
     "evaluations": Quantity("networks evaluated", count=True),
     "training_step": Quantity("training steps", count=True),
+    "gene": Quantity("gene", count=True),
+    "choice": Quantity("choice", count=True),
     "networks": Quantity("networks scored", count=True),
     "latency": Quantity("latency [ms]", short="{} ms"),
 }

@@ -1,14 +1,16 @@
-"""The stages of the main job: plan, supernet or joint, search, results."""
+"""The stages of the main job: plan, supernet or joint, saliency, search, results."""
 
 from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
 from evonas.stages.results import WriteResults
+from evonas.stages.saliency import ScoreSaliency
 from evonas.stages.search import SearchFront
 from evonas.stages.supernet import TrainSupernet
 from evonas.stages.workspace import Workspace
 
 __all__ = [
     "Plan",
+    "ScoreSaliency",
     "SearchFront",
     "TrainJointly",
     "TrainSupernet",

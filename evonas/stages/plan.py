@@ -22,6 +22,7 @@ from evonas.errors import InputError, unknown
 from evonas.problems import SupernetProblem
 from evonas.problems.defaults import (
     JOINT_EVALUATIONS,
+    SALIENCY,
     TABLE_EVALUATIONS,
     defaults_for,
     evaluations_of,
@@ -31,10 +32,13 @@ from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
 from evonas.search import list_algorithms
 from evonas.search.joint import WARM_UP, WEIGHT_STEPS, check_turns
+from evonas.search.mutations import NAMES as MUTATIONS
 from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
+from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths
+from evonas.supernet.variants import VARIANTS
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
@@ -191,6 +195,7 @@ def fill(config: RunConfig) -> RunConfig:
     if config.algorithm not in list_algorithms():
         raise unknown("algorithm", config.algorithm, list_algorithms())
     config = _fill_distributions(config)
+    config = _fill_saliency(config)
     if data in TABLES:
         return _fill_table(config, data)
     if config.supernet:
@@ -267,7 +272,32 @@ def _fill_distributions(config: RunConfig) -> RunConfig:
     return config
 
 
+def _fill_saliency(config: RunConfig) -> RunConfig:
+    if config.mutation not in MUTATIONS:
+        raise unknown("mutation", config.mutation, MUTATIONS)
+    if config.saliency == "magnitude":
+        raise InputError(
+            "the magnitude of an operation is 1 in every path, and says nothing of it; give "
+            "another --saliency"
+        )
+    if config.saliency is not None and config.saliency not in VARIANTS:
+        raise unknown("saliency", config.saliency, VARIANTS)
+    if config.mutation == "saliency" or config.algorithm == SALIENCY_SEARCH:
+        return replace(config, saliency=config.saliency or SALIENCY)
+    if config.saliency is not None:
+        raise InputError(
+            "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
+            f"{SALIENCY_SEARCH} with it, or leave --saliency out"
+        )
+    return config
+
+
 def _fill_table(config: RunConfig, name: str) -> RunConfig:
+    if config.saliency is not None:
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks, with no supernet that says what "
+            "a choice is worth; leave --mutation and --algorithm saliency out"
+        )
     if config.joint:
         raise InputError(
             f"'{config.problem}' is a table of measured networks and trains none; leave --joint out"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evonas.analysis.saliency import SaliencyTable
 from evonas.analysis.tables import write_table
 from evonas.problems import ArchitectureProblem
 from evonas.runs import (
@@ -51,6 +52,9 @@ class SearchFront:
         start = start_file(context.folder)
         if start.is_file():
             settings["sampling"] = with_start(problem, read_networks(start), config)
+        if config.saliency is not None:
+            table = SaliencyTable.load(context.folder.path)
+            settings["saliency"] = problem.space.lower_table(table.values)
         joint = JointDistributions.load(context.folder) if config.joint else None
         if joint:
             settings["probabilities"] = joint.probabilities

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from evonas.config import RunConfig, cost_files
@@ -108,6 +109,12 @@ class Workspace:
             settings["distributions"] = config.distributions
         if config.joint:
             settings["learning"] = False
+        if config.mutation != "uniform":
+            settings["mutation"] = config.mutation
+        if config.saliency is not None:
+            # Any table tells whether the algorithm takes one; the search has the true one.
+            space = self.problem.space
+            settings.setdefault("saliency", np.zeros((space.n_var, space.n_choices.max())))
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:

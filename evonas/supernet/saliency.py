@@ -20,16 +20,8 @@ from evonas.operators.saliency import main_effects
 from evonas.spaces.space import FloatArray, IntArray
 from evonas.supernet.paths import FairPaths
 from evonas.supernet.supernet import Supernet
+from evonas.supernet.variants import VARIANTS
 
-VARIANTS = (
-    "exact",
-    "taylor",
-    "fisher",
-    "second-order",
-    "magnitude",
-    "removal",
-    "main-effect",
-)
 # Paths that operations are weighed in, and children whose losses main effects are fitted to.
 CONTEXTS, CHILDREN = 12, 300
 # Children for each choice, at least: so many more than what is fitted.

@@ -84,6 +84,25 @@ def test_members_of_a_class_share_a_representative(space, seed):
     assert len(pairs) == len({b for b, _ in pairs})
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+@FEW
+def test_tables_are_renumbered_as_genomes_are(whole, seed):
+    restricted = whole.restrict(strike_out(whole, seed))
+    table = np.random.default_rng(seed).random(whole.allowed.shape)
+    lowered = restricted.lower_table(table)
+    genes = np.arange(whole.n_var)
+    X = restricted.sample(20, np.random.default_rng(seed))
+    np.testing.assert_array_equal(lowered[genes, X], table[genes, restricted.lift(X)])
+    there = np.arange(restricted.n_choices.max()) < restricted.n_choices[:, None]
+    np.testing.assert_array_equal(np.isfinite(lowered), there)
+    wanted = np.where(restricted.allowed, table, np.nan)
+    np.testing.assert_array_equal(restricted.lift_table(lowered), wanted)
+    np.testing.assert_array_equal(whole.lower_table(table), whole.lift_table(table))
+    for space, wrong in ((whole, table[1:]), (restricted, table[:, :1]), (restricted, [1.0])):
+        with pytest.raises(InputError, match="does not fit the space"):
+            space.lower_table(wrong)
+
+
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 @FEW
 def test_restrict_lift_lower(whole, seed, share):

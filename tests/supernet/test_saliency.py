@@ -12,7 +12,7 @@ from evonas.data import get_data
 from evonas.errors import InputError
 from evonas.spaces import AvgPool, CellSpace, Identity, ReLUConv, get_space
 from evonas.supernet import Supernet, removal_effects, saliency_table
-from evonas.supernet.saliency import VARIANTS
+from evonas.supernet.variants import VARIANTS
 
 TRAINING = TrainingConfig(
     steps=200, batch_size=256, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair"

@@ -1,0 +1,113 @@
+"""What each choice of each gene was worth to a run's supernet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evonas.analysis.quantities import frozen
+from evonas.analysis.tables import read_table, write_table
+from evonas.errors import InputError
+from evonas.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyTable:
+    """A number for each choice of each gene; higher is worth more.
+
+    Attributes:
+        values: float64 (n_var, max choices) in the numbering of the base space, read-only; NaN
+            where there is no choice.
+        labels: the name of each choice of each gene; "" where there is none.
+        name: of the run, for titles.
+    """
+
+    values: np.ndarray
+    labels: tuple[tuple[str, ...], ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze.
+
+        Raises:
+            InputError: values and labels do not fit.
+        """
+        object.__setattr__(self, "values", frozen(self.values))
+        labels = tuple(tuple(row) for row in self.labels)
+        object.__setattr__(self, "labels", labels)
+        if self.values.ndim != 2 or any(len(row) > self.values.shape[1] for row in labels):
+            raise InputError(
+                f"saliency {self.values.shape} and labels of {len(labels)} genes do not fit; give "
+                "(n_var, max choices), and a label for each"
+            )
+        if len(labels) != len(self.values):
+            raise InputError(f"{len(self.values)} genes have labels for {len(labels)}")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "SaliencyTable":
+        """Read `saliency.csv`, or that of a run folder.
+
+        Raises:
+            InputError: there is no such file or run, or the file is broken.
+        """
+        path, name = Path(path).expanduser(), ""
+        if path.is_dir():
+            folder = RunFolder.open(path)
+            if not folder.saliency.is_file():
+                raise InputError(
+                    f"{folder.path} has no saliency.csv; run with --mutation saliency, or "
+                    "--algorithm saliency"
+                )
+            path, name = folder.saliency, folder.name
+        texts, columns, cells = read_table(
+            path, text="operation", required=("gene", "choice", "saliency")
+        )
+        gene, choice, value = (cells[:, columns.index(c)] for c in ("gene", "choice", "saliency"))
+        at = np.stack([gene, choice], axis=1)
+        if not len(at) or not (np.isfinite(at).all() and (at >= 0).all() and (at % 1 == 0).all()):
+            raise InputError(f"{path} names a gene or choice that is none; restore the file")
+        places = at.astype(int)
+        if len(np.unique(places, axis=0)) < len(places):
+            raise InputError(f"{path} has two rows for one choice of a gene; restore the file")
+        values = np.full(places.max(axis=0) + 1, np.nan)
+        values[tuple(places.T)] = value
+        labels = [[""] * values.shape[1] for _ in values]
+        for (j, k), text in zip(places, texts, strict=True):
+            labels[j][k] = text
+        return cls(values, tuple(map(tuple, labels)), name)
+
+    def write(self, path: Path | str) -> None:
+        """Write a row for each choice: operation, gene, choice, saliency.
+
+        Raises:
+            InputError: the disk is full; the old file is unchanged.
+        """
+        places = [
+            (j, k) for j, row in enumerate(self.labels) for k, text in enumerate(row) if text != ""
+        ]
+        rows = np.array([(j, k, self.values[j, k]) for j, k in places])
+        texts = [self.labels[j][k] for j, k in places]
+        write_table(path, ("gene", "choice", "saliency"), rows, texts=("operation", texts))
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """A name for each choice: its operation where all genes agree, else its number."""
+        names = []
+        for k in range(self.values.shape[1]):
+            texts = {row[k] for row in self.labels if k < len(row) and row[k]}
+            names.append(texts.pop() if len(texts) == 1 else str(k))
+        return names
+
+    def plot(self) -> "Figure":
+        """Draw genes by choices into a new figure of pyplot's."""
+        import matplotlib.pyplot as plt
+
+        from evonas.analysis.figures import draw_saliency, saliency_size
+
+        figure = plt.figure(figsize=saliency_size(self), layout="constrained")
+        return draw_saliency(self, figure)
