@@ -306,10 +306,10 @@ def draw(curves: dict[tuple[str, str], list[Curve]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, *, first_seed: int = 1) -> argparse.Namespace:
     """Arguments of a benchmark over seeds; `seeds` is their range."""
     parser.add_argument("--seeds", type=int, default=31, help="how many")
-    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=first_seed)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, default=DOCS, help="folder of the CSV and figure")
     arguments = parser.parse_args()

@@ -177,7 +177,7 @@ def fitted_cost_table(cost: Cost, n_choices: np.ndarray) -> np.ndarray:
     table -= np.nanmin(table, axis=1, keepdims=True)
     # Choices of equal cost are equal, not one dearer by the last bit of a solution.
     grain = ROUNDED * float(np.ptp(values))
-    return np.round(table / grain) * grain if grain > 0 else table
+    return np.round(table / grain) * grain if grain > 0 else 0 * table
 
 
 def _place(space: SearchSpace, gene: float, choice: float) -> tuple[int, int] | None:

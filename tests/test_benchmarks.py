@@ -122,3 +122,26 @@ def test_fronts_of_joint_searches_are_looked_up(data_dir):
     assert generous == 0.0 < estimated and members == len(best[::2])
     row = benchmark.row("pooled", 1, [half, other], truth)
     assert row["training_steps"] == 200 and row["forwards"] == 600 and row["architectures"] == 8
+
+
+def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
+    """On the digits table, with a made-up table of saliency in place of a supernet's."""
+    saliency = load("saliency")
+    problem = saliency.untouched("digits-mlps")
+    monkeypatch.setitem(
+        saliency.CASES, "toy", saliency.Case("digits-mlps", 1.0, {}, None, evaluations=60)
+    )
+    table = np.random.default_rng(0).random((problem.n_var, int(problem.space.n_choices.max())))
+    table[np.arange(table.shape[1]) >= problem.space.n_choices[:, None]] = np.nan
+    rows = []
+    for search in saliency.SEARCHES:
+        for arm in ("uniform", "main-effect"):
+            if (search, arm) == ("saliency", "uniform"):
+                continue
+            given = table if arm != "uniform" else None
+            curves = [saliency.measure(("toy", search, arm, given, seed)) for seed in (1000, 1001)]
+            assert all(len(curve.hypervolume) == 60 for curve in curves)
+            rows.append(saliency.summary("toy", search, arm, curves))
+    assert [row["seeds"] for row in rows] == [2] * 5
+    assert rows[-1]["evaluated"] < 60, "the selection ends by itself"
+    assert saliency.supernet_space("nb201").cells_per_stage == 1
