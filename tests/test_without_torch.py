@@ -59,7 +59,8 @@ del used["selection"]
 minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
 classes = {type(operator).__name__ for operator in used.values()}
 named = {n for n in evonas.operators.__all__ if isinstance(getattr(evonas.operators, n), type)}
-below = {"CategoricalDistributions", "DistributionSampling"}
+below = {"CategoricalDistributions", "DistributionSampling", "SaliencyMutation"}
+below |= {"SaliencySampling"}
 assert classes | below | {"ChoiceSampling", "ArchiveSelection"} == named, named
 assert extreme_genomes(problem.price, problem.xl, problem.xu).tolist() == [[1] * 9, [5] * 9]
 
@@ -73,9 +74,13 @@ learnt = minimize(problem, MultiDistributionSearch(4), ("n_eval", 80), seed=4).a
 assert learnt.evaluator.n_eval == 80 and learnt.architectures.shape == (4, 9)
 used["sampling"] = DistributionSampling(learnt.distributions)
 minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
+taste, price = problem.taste[:, 1:], np.tile(np.arange(1, 6) ** 1.5, (9, 1))
+used |= {"sampling": SaliencySampling(taste, price), "mutation": SaliencyMutation(taste, price)}
+minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
 for name in list_algorithms():
+    settings = {"saliency": taste} if name == "saliency" else {}
     if name != "moead":  # takes no constraints
-        minimize(problem, get_algorithm(name, problem), ("n_eval", 40), seed=1)
+        minimize(problem, get_algorithm(name, problem, **settings), ("n_eval", 40), seed=1)
 print("done")
 """
 
