@@ -133,7 +133,7 @@ class ArchitectureProblem(Problem):
         """What each choice of each gene adds to a cost.
 
         Exact for costs that add up over the genes. Of any other it is the main effects, by least
-        squares over random genomes.
+        squares over random genomes, or over those that a partial table holds.
 
         Args:
             name: of the cost; by default the first of ``cheap``.
@@ -143,7 +143,7 @@ class ArchitectureProblem(Problem):
             has no such choice.
 
         Raises:
-            InputError: there is no such cost.
+            InputError: there is no such cost, or a table has too few rows to tell.
         """
         if name is None and not self.cheap:
             raise InputError(
@@ -158,7 +158,8 @@ class ArchitectureProblem(Problem):
             return self.space.lower_table(cost.table)
         if self.space.has_networks and name in ("params", "macs"):
             return self.space.param_table() if name == "params" else self.space.mac_table()
-        return fitted_cost_table(lambda X: cost(self.canonical(X)), self.space.n_choices)
+        known = self.feasible_genomes if self.partial else None
+        return fitted_cost_table(lambda X: cost(self.canonical(X)), self.space.n_choices, known)
 
     def feasible(self, X: np.ndarray) -> np.ndarray:
         """Whether genomes keep all limits, bool (n,); known without evaluation."""

@@ -159,21 +159,32 @@ class AdditiveCost:
             raise InputError(f"{path}: {error}") from None
 
 
-def fitted_cost_table(cost: Cost, n_choices: np.ndarray) -> np.ndarray:
-    """The table whose sums are nearest to a cost, by least squares over random genomes.
+def fitted_cost_table(
+    cost: Cost, n_choices: np.ndarray, genomes: np.ndarray | None = None
+) -> np.ndarray:
+    """The table whose sums are nearest to a cost, by least squares over genomes.
 
     Args:
         cost: function X (n, n_var) -> (n,) of genomes counted from 0.
         n_choices: choices of each gene (n_var,).
+        genomes: those that have a cost, (n, n_var); random ones where all have.
 
     Returns:
         float64 (n_var, max choices), the least of each gene 0; NaN where there is no choice.
+
+    Raises:
+        InputError: there are too few genomes to tell choices apart.
     """
-    random_state = np.random.default_rng(0)
-    n = max(LEAST_FITTED, FITTED_PER_CHOICE * int(np.sum(n_choices)))
-    X = random_state.integers(0, n_choices, size=(n, len(n_choices)))
+    X = genomes
+    if X is None:
+        n = max(LEAST_FITTED, FITTED_PER_CHOICE * int(np.sum(n_choices)))
+        random_state = np.random.default_rng(0)
+        X = random_state.integers(0, n_choices, size=(n, len(n_choices)))
     values = np.asarray(cost(X), dtype=float)
-    table = main_effects(X, values, n_choices)
+    try:
+        table = main_effects(X, values, n_choices)
+    except ValueError as error:
+        raise InputError(f"what each choice costs is not known: {error}") from None
     table -= np.nanmin(table, axis=1, keepdims=True)
     # Choices of equal cost are equal, not one dearer by the last bit of a solution.
     grain = ROUNDED * float(np.ptp(values))

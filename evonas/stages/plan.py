@@ -275,6 +275,10 @@ def _fill_distributions(config: RunConfig) -> RunConfig:
 def _fill_saliency(config: RunConfig) -> RunConfig:
     if config.mutation not in MUTATIONS:
         raise unknown("mutation", config.mutation, MUTATIONS)
+    if config.algorithm == SALIENCY_SEARCH and config.start is not None:
+        raise InputError(
+            f"'{SALIENCY_SEARCH}' evaluates only what its table thinks best; leave --start out"
+        )
     if config.saliency == "magnitude":
         raise InputError(
             "the magnitude of an operation is 1 in every path, and says nothing of it; give "
@@ -287,7 +291,8 @@ def _fill_saliency(config: RunConfig) -> RunConfig:
     if config.saliency is not None:
         raise InputError(
             "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
-            f"{SALIENCY_SEARCH} with it, or leave --saliency out"
+            f"{SALIENCY_SEARCH} with it, or leave --saliency out (--saliency None, where --config "
+            "has one)"
         )
     return config
 

@@ -152,7 +152,8 @@ class SharedChain(SharedNetwork):
 
     def skips(self, gates: Tensor) -> Tensor:
         """As in the base class: the sum over choices with a skip, identities included."""
-        return (gates * torch.as_tensor(self.has_skip, device=gates.device)).sum(-1)
+        there = torch.as_tensor(self.has_skip, device=gates.device)
+        return torch.where(there, gates, 0).sum(-1)
 
     @cached_property
     def weighable(self) -> BoolArray:

@@ -68,8 +68,8 @@ def saliency_table(
     ``taylor``, ``fisher`` and ``second-order`` take one forward and one backward pass over the
     images for each path: gates of each image are variables of their own, and one backward pass
     gives all their gradients. Normalisation uses the statistics of the batch, so the gradient of
-    an image's gate contains what it does to the others of its batch. Nothing is computed in half
-    precision.
+    an image's gate contains what it does to the others of its batch. All but main effects are
+    computed in full precision; these are scored as `Supernet.evaluate` scores networks.
 
     Args:
         supernet: trained. Of a restricted space only the choices left are scored.
@@ -84,7 +84,8 @@ def saliency_table(
             of this mixture, and not of paths.
         removal: of a mixture, whether the weights of the other choices of the gene stay ("zero")
             or are scaled so that their sum stays ("renormalise").
-        group: images whose gradients are added up before they are squared, 1 or more.
+        group: images whose gradients are averaged before they are squared, 1 or more; F of
+            `second-order` is of the same groups.
         seed: of the sampled paths.
 
     Returns:
@@ -107,8 +108,7 @@ def saliency_table(
             _check_others(weights)
         if variant == "main-effect":
             raise InputError("main effects are of paths, not of a mixture; leave gates out")
-        scores = _scores(supernet, images, weights, variant, removal, group)
-        return np.where(supernet.space.allowed, scores, np.nan)
+        return _checked(supernet, _scores(supernet, images, weights, variant, removal, group))
     if removal != "zero":
         raise InputError(
             "a path has one choice of each gene, and no other to take over its weight; give gates, "
@@ -122,7 +122,18 @@ def saliency_table(
     X = _paths(supernet, CONTEXTS if contexts is None else contexts, seed)
     held = _one_hot(supernet, X)
     scores = np.stack([_scores(supernet, images, gates, variant, removal, group) for gates in held])
-    return np.where(space.allowed, (scores * held).sum(0) / np.maximum(held.sum(0), 1), np.nan)
+    return _checked(supernet, (scores * held).sum(0) / np.maximum(held.sum(0), 1))
+
+
+def _checked(supernet: Supernet, scores: FloatArray) -> FloatArray:
+    """Finite scores, NaN where the space holds no choice."""
+    allowed = supernet.space.allowed
+    if not np.isfinite(scores[allowed]).all():
+        raise InputError(
+            "saliency is not finite: the shared weights have diverged; train again with a smaller "
+            "--training.lr"
+        )
+    return np.where(allowed, scores, np.nan)
 
 
 def removal_effects(supernet: Supernet, batches: Batches, X: npt.ArrayLike) -> FloatArray:
@@ -197,6 +208,7 @@ def _first_order(
     Both (n_var, max choices): over images, and over groups of them.
     """
     weights, skips = _on(supernet, gates), _skips(supernet, gates)
+    weighable = torch.as_tensor(supernet.network.weighable, device=supernet.device)
     mean = torch.zeros_like(weights, dtype=torch.float64)
     square = torch.zeros_like(mean)
     count = groups = 0
@@ -213,6 +225,7 @@ def _first_order(
             kept = (weights * gradient).sum(-1, keepdim=True) + change
             # what has no weight changes nothing by going
             change = change + torch.where(weights == 0, 0, weights * kept / (total - weights))
+        change = torch.where(weighable, change, 0)  # what computes nothing changes nothing
         parts = [part.mean(0) for part in change.split(group)]
         mean += change.sum(0)
         square += torch.stack(parts).double().square().sum(0)
@@ -259,7 +272,10 @@ def _images(supernet: Supernet, batches: Batches) -> Images:
             )
         if labels.shape != part.shape[:1]:
             raise InputError(f"a batch has {len(part)} images and labels {tuple(labels.shape)}")
-        images.append((part, labels.long()))
+        if not len(part):
+            raise InputError("a batch to score saliency on holds no image; leave it out")
+        dtype = next(supernet.network.parameters()).dtype
+        images.append((part.to(dtype), labels.long()))
     return images
 
 

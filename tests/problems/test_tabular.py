@@ -76,7 +76,8 @@ def test_a_row_with_a_gap_is_missing():
     assert not problem.feasible(GRID[3:4])[0] and problem.feasible(GRID).sum() == 23
 
 
-@pytest.mark.parametrize("name", [n for n in list_algorithms() if n != "moead"])
+# moead takes no constraints; "saliency" needs a table of it, and evaluates a few networks only
+@pytest.mark.parametrize("name", [n for n in list_algorithms() if n not in ("moead", "saliency")])
 def test_every_algorithm_searches_a_partial_table_of_a_large_grid(name):
     rng = np.random.default_rng(0)
     genes = np.unique(rng.integers(0, 4, (600, 12)) // rng.integers(1, 4, (600, 1)), axis=0)
@@ -86,6 +87,19 @@ def test_every_algorithm_searches_a_partial_table_of_a_large_grid(name):
     assert problem.partial and problem.cheap == ("latency", "memory")
     result = minimize(problem, get_algorithm(name, problem, pop_size=21), ("n_eval", 60), seed=1)
     assert problem.feasible(np.atleast_2d(result.X)).all() and problem.evaluated >= 21
+
+
+def test_what_choices_cost_is_read_from_the_rows_that_are_there():
+    random_state = np.random.default_rng(0)
+    genes = np.unique(random_state.integers(0, 3, (60, 4)), axis=0)
+    assert len(genes) < 3**4
+    values = np.column_stack([30.0 - genes.sum(1), 1 + genes @ [1, 2, 3, 4]])
+    table = TabularProblem(genes, values, ("error", "latency")).cost_table()
+    np.testing.assert_allclose(table, np.outer([1, 2, 3, 4], [0, 1, 2]), atol=1e-4)
+    few = np.repeat(np.arange(3)[:, None], 4, axis=1)
+    few = TabularProblem(few, np.column_stack([3 - few[:, 0], few.sum(1)]), ("error", "latency"))
+    with pytest.raises(InputError, match="too few to tell"):
+        few.cost_table()
 
 
 def test_which_objectives_are_cheap_may_be_said():

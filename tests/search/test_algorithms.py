@@ -237,7 +237,7 @@ def test_one_objective_has_no_directions(make_problem):
             get_algorithm(name, make_problem["choices"](n_obj=1))
 
 
-@pytest.mark.parametrize("name", [n for n in list_algorithms() if n != "moead"])
+@pytest.mark.parametrize("name", [n for n in SEARCHES if n != "moead"])
 def test_a_search_goes_on_where_the_neighbourhood_is_used_up(name, make_problem):
     """Two thirds of a space of 972 networks, far more than a population has neighbours."""
     problem = make_problem["choices"](n_choices=[3, 4, 3, 3, 1, 3, 3])

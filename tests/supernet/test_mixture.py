@@ -123,3 +123,14 @@ def test_operations_with_gates_of_zero_are_not_computed():
     assert any(".ops.0.3." in name for name in trained)
     assert not any(".ops.0.2." in name for name in trained)
     assert not gates.grad[:, [0, 1, 2, 4]].any()
+
+
+def test_gates_of_choices_that_are_not_there_do_not_matter():
+    supernet = supernet_of("mobile-cifar", 0.25)
+    space, images = supernet.space, images_of(supernet, 2)
+    assert not space.allowed.all()
+    gates = torch.tensor(np.where(space.allowed, 0.3, np.nan), dtype=torch.float)
+    with torch.no_grad():
+        logits = supernet.network.mixture(images, gates)
+        zeros = supernet.network.mixture(images, gates.nan_to_num(0))
+    torch.testing.assert_close(logits, zeros)

@@ -236,6 +236,19 @@ def test_renormalised_first_order_is_the_derivative_of_the_removal(cells):
         assert taylor[gene, choice] == pytest.approx(expected, rel=1e-3, abs=1e-9)
 
 
+def test_what_computes_nothing_scores_nothing_however_it_is_removed(trained, digits):
+    cells = Supernet(get_space("nb201", 10, digits.input_shape), digits, width=0.25)
+    for supernet in (trained, cells):
+        allowed = supernet.space.allowed
+        gates = np.where(allowed, 0.2, np.nan)
+        nothing = allowed & ~supernet.network.weighable
+        assert nothing.any()
+        for variant in ("exact", "removal", "taylor", "fisher", "second-order"):
+            weights = np.where(allowed, gates, 0)
+            table = saliency_table(supernet, 1, variant, gates=weights, removal="renormalise")
+            assert (table[nothing] == 0).all(), variant
+
+
 def test_main_effects_compare_within_a_gene(trained):
     table = saliency_table(trained, FEW, "main-effect")
     np.testing.assert_allclose(np.nansum(table, axis=1), 0, atol=1e-9)
