@@ -4,12 +4,11 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
-from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
 from pymoo.core.variable import get
 from pymoo.util import default_random_state
 
-from evonas.operators.choice_mutation import mutate_choices
+from evonas.operators.choice_mutation import ChoiceMutation, mutate_choices
 from evonas.operators.genomes import as_genomes, integer_bounds
 from evonas.operators.saliency import fitted_tables, standardised, turning_prices
 
@@ -115,7 +114,7 @@ def _check(floor: float, temperature: float) -> None:
         raise ValueError(f"temperature={temperature}; give a number above 0")
 
 
-class SaliencyMutation(Mutation):
+class SaliencyMutation(ChoiceMutation):
     """Mutation guided by a table of saliency; see `mutate_by_saliency`.
 
     Each mutated individual says what moved it: `moved`, bool `(n_var,)`; `guided`, whether by
@@ -148,11 +147,7 @@ class SaliencyMutation(Mutation):
                 outside its range.
         """
         _check(floor, temperature)
-        if prob_var is not None and not 0 < prob_var <= 1:
-            raise ValueError(f"prob_var={prob_var} is no probability above 0")
-        if not 0 <= prob <= 1:
-            raise ValueError(f"prob={prob} is no probability")
-        super().__init__(prob=prob, prob_var=prob_var)
+        super().__init__(prob_var, prob=prob)
         self.table, self.cost = fitted_tables(table, cost)
         self.floor, self.temperature = floor, temperature
 

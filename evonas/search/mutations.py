@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 from pymoo.core.mutation import Mutation
-from pymoo.core.sampling import Sampling
 
 from evonas.errors import InputError, unknown
-from evonas.operators import ChoiceMutation, SaliencyMutation, SaliencySampling
+from evonas.operators import ChoiceMutation, SaliencyMutation
 from evonas.operators.genomes import integer_bounds
 from evonas.operators.saliency import fitted_tables
 from evonas.problems.costs import fitted_cost_table
@@ -37,13 +36,10 @@ def mutation_of(problem: Any, mutation: Mutation | str | None, saliency: Any = N
     Raises:
         InputError: it is no mutation, or there is no table.
     """
-    low, high = integer_bounds(problem)
-    prob_var = MOVES / max(1, int(np.sum(high > low)))
     if mutation is None or mutation == "uniform":
-        return ChoiceMutation(prob_var=prob_var)
+        return ChoiceMutation(prob_var=_moves(problem))
     if mutation == "saliency":
-        tables = tables_of(problem, saliency)
-        return SaliencyMutation(*tables, floor=FLOOR, temperature=TEMPERATURE, prob_var=prob_var)
+        return guided_mutation(problem, tables_of(problem, saliency))
     if isinstance(mutation, str):
         raise unknown("mutation", mutation, NAMES)
     if not isinstance(mutation, Mutation):
@@ -51,9 +47,15 @@ def mutation_of(problem: Any, mutation: Mutation | str | None, saliency: Any = N
     return mutation
 
 
-def guided_start(problem: Any, saliency: Any = None) -> Sampling:
-    """Initial genomes that the table thinks best."""
-    return SaliencySampling(*tables_of(problem, saliency))
+def guided_mutation(problem: Any, tables: tuple[np.ndarray, np.ndarray]) -> Mutation:
+    """Saliency mutation with the settings of searches, given what `tables_of` returns."""
+    return SaliencyMutation(*tables, floor=FLOOR, temperature=TEMPERATURE, prob_var=_moves(problem))
+
+
+def _moves(problem: Any) -> float:
+    """Probability of each free gene to move."""
+    low, high = integer_bounds(problem)
+    return MOVES / max(1, int(np.sum(high > low)))
 
 
 def tables_of(problem: Any, saliency: Any = None) -> tuple[np.ndarray, np.ndarray]:

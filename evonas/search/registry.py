@@ -8,7 +8,7 @@ from typing import Any
 from pymoo.core.algorithm import Algorithm
 
 from evonas.errors import InputError, unknown
-from evonas.search.mutations import mutation_of, tables_of
+from evonas.search.mutations import mutation_of
 
 MULTI_DISTRIBUTION = "multi-distribution"
 SALIENCY = "saliency"
@@ -66,11 +66,9 @@ def get_algorithm(name: str, problem: Any, **settings: Any) -> Algorithm:
     known = [
         p.name for p in signature(build).parameters.values() if p.kind is Parameter.KEYWORD_ONLY
     ]
-    if settings.get("mutation") == "saliency" and "mutation" in known:
-        table, _ = tables_of(problem, settings.pop("saliency", None))
+    if settings.get("mutation") == "saliency" and "mutation" in known and "saliency" not in known:
+        table = settings.pop("saliency", None)
         settings["mutation"] = mutation_of(problem, "saliency", table)
-        if "saliency" in known:
-            settings["saliency"] = table
     for setting in settings:
         if setting not in known:
             if setting == "saliency" and "mutation" in known:

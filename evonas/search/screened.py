@@ -19,7 +19,7 @@ from pymoo.util.display.multi import MultiObjectiveOutput
 from scipy.stats import qmc, t
 
 from evonas.errors import InputError
-from evonas.operators import SeenBefore
+from evonas.operators import SaliencySampling, SeenBefore
 from evonas.operators.choice_mutation import mutate_choices
 from evonas.operators.choice_sampling import sample_choices
 from evonas.operators.genomes import as_genomes, genome_keys, integer_bounds
@@ -27,7 +27,7 @@ from evonas.problems.costs import Cost
 from evonas.search.beforehand import Beforehand
 from evonas.search.features import Features
 from evonas.search.gain import choose
-from evonas.search.mutations import guided_start
+from evonas.search.mutations import guided_mutation, tables_of
 from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
 from evonas.search.surrogate import Belief, Surrogate, is_stale
 from evonas.search.widening import further
@@ -364,8 +364,11 @@ def screened(
     With a `saliency` table (n_var, max choices) the first networks are those that it thinks best,
     for all prices of cost, where no other `sampling` is given.
     """
-    if saliency is not None and sampling is None:
-        sampling = guided_start(problem, saliency)
+    guided = isinstance(mutation, str) and mutation == "saliency"
+    if guided or saliency is not None:
+        tables = tables_of(problem, saliency)
+        sampling = SaliencySampling(*tables) if sampling is None else sampling
+        mutation = guided_mutation(problem, tables) if guided else mutation
     parts = variation(problem, sampling=sampling, crossover=crossover, mutation=mutation)
     given: dict[str, Any] = {
         "pop_size": pop_size,

@@ -1,12 +1,14 @@
 """The graph of a cell: edges, which of them matter, and the notation of NAS-Bench-201."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from evonas.spaces.space import BoolArray, IntArray
 
 Edge = tuple[int, int]
+Key = TypeVar("Key")
 
 
 def edges_between(nodes: int) -> tuple[Edge, ...]:
@@ -21,12 +23,8 @@ def live_edges(edges: Sequence[Edge], passes: Sequence[bool] | BoolArray) -> lis
         edges: (target, source), in order of target.
         passes: Whether an edge lets anything through.
     """
-    fed = {0}
-    reached = []
-    for index, (target, source) in enumerate(edges):
-        if passes[index] and source in fed:
-            fed.add(target)
-            reached.append(index)
+    passing = ((*edge, index) for index, edge in enumerate(edges) if passes[index])
+    reached = [index for _, _, index in fed_edges(passing, inputs=1)]
     wanted = {edges[-1][0]}
     live = []
     for index in reversed(reached):
@@ -35,6 +33,23 @@ def live_edges(edges: Sequence[Edge], passes: Sequence[bool] | BoolArray) -> lis
             wanted.add(source)
             live.append(index)
     return live[::-1]
+
+
+def fed_edges(edges: Iterable[tuple[int, int, Key]], inputs: int) -> list[tuple[int, int, Key]]:
+    """The edges that are reached from the inputs of a cell.
+
+    Args:
+        edges: (target, source, key) of those that let something through, in order of target.
+        inputs: How many of the first nodes are inputs.
+    """
+    fed = set(range(inputs))
+    reached = []
+    for edge in edges:
+        target, source, _ = edge
+        if source in fed:
+            fed.add(target)
+            reached.append(edge)
+    return reached
 
 
 def write_cell(labels: Sequence[str], edges: Sequence[Edge]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
+from evonas.spaces.cell_graph import fed_edges
 from evonas.spaces.darts_classes import SAME, ZERO, first_of_class, preferred_pairs
 from evonas.spaces.darts_genotype import Pairs, parse_genotype, write_genotype
 from evonas.spaces.darts_ops import DARTS_OPERATIONS, FactorizedReduce
@@ -152,15 +153,12 @@ class DartsSpace(SearchSpace):
         cells: list[Live] = []
         for reduction in (False, True):
             genes = range(len(genome))[self.genes(reduction)]
-            fed = {0, 1}
             edges = []
             for place, gene in enumerate(genes):
                 source, choice = divmod(genome[gene], len(self._candidates))
-                if source in fed and not self._candidates[choice].is_zero:
-                    target = 2 + place // 2
-                    fed.add(target)
-                    edges.append((target, source, gene))
-            cells.append(tuple(edges))
+                if not self._candidates[choice].is_zero:
+                    edges.append((2 + place // 2, source, gene))
+            cells.append(tuple(fed_edges(edges, inputs=2)))
         return cells[0], cells[1]
 
     # -- parts ----------------------------------------------------------------------------

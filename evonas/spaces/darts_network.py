@@ -1,13 +1,13 @@
 """Stand-alone networks of DARTS's space: what ``DartsSpace.build(x)`` returns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from evonas.spaces.blocks import Zero
-from evonas.spaces.networks import Key
+from evonas.spaces.networks import CellNetwork, node_values
 
 if TYPE_CHECKING:
     from evonas.spaces.darts import CellPlan
@@ -20,25 +20,6 @@ def preprocesses(plan: "CellPlan") -> tuple[nn.Module, nn.Module]:
         for (op, stride), channels in zip(plan.preprocesses, plan.in_channels, strict=True)
     )
     return first, second
-
-
-def node_values(
-    inputs: tuple[Tensor, Tensor],
-    edges: Sequence[tuple[int, int, Key]],
-    op: Callable[[Key], Callable[[Tensor], Tensor]],
-) -> dict[int, Tensor]:
-    """The values of a cell's inputs, 0 and 1, and of its nodes that are not zero.
-
-    Args:
-        inputs: What preprocessing returned, each ``(n, c, h, w)``.
-        edges: (target, source, key) in order of target, live edges only (``DartsSpace.live``).
-        op: Finds the operation of a key.
-    """
-    values = dict(enumerate(inputs))
-    for target, source, key in edges:
-        y = op(key)(values[source])
-        values[target] = values[target] + y if target in values else y
-    return values
 
 
 def side_by_side(values: Mapping[int, Tensor], nodes: Iterable[int], stride: int) -> Tensor:
@@ -100,18 +81,11 @@ class DartsCell(nn.Module):
         return side_by_side(values, self.nodes, self.stride)
 
 
-class DartsNetwork(nn.Module):
+class DartsNetwork(CellNetwork):
     """Stem, cells that read the two before them, head.
 
     State names are ``stem.*``, ``cells.<place>.*`` and ``head.*``.
     """
-
-    def __init__(self, stem: nn.Module, cells: Iterable[nn.Module], head: nn.Module):
-        """Takes the parts."""
-        super().__init__()
-        self.stem = stem
-        self.cells = nn.ModuleList(cells)
-        self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(n, c, h, w)`` to logits ``(n, num_classes)``."""

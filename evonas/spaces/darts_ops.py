@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evonas.errors import InputError
-from evonas.spaces.ops import AvgPool, Operation, Zero
+from evonas.spaces.ops import AvgPool, Operation, Zero, check_channels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,11 +70,7 @@ class MaxPool(Operation):
 
     def build(self, in_channels: int, out_channels: int, stride: int) -> "nn.Module":
         """The pooling layer; raises InputError where channels would change."""
-        if in_channels != out_channels:
-            raise InputError(
-                f"{self.label} cannot turn {in_channels} channels into {out_channels}; "
-                "use it where they stay"
-            )
+        check_channels(self, in_channels, out_channels)
         from evonas.spaces import darts_blocks
 
         return darts_blocks.max_pool(stride, self.kernel)

@@ -48,11 +48,26 @@ def cell_forward(
     """
     if not edges:
         return torch.zeros_like(x)
-    values = {0: x}
+    return node_values((x,), edges, op)[edges[-1][0]]
+
+
+def node_values(
+    inputs: Iterable[Tensor],
+    edges: Sequence[tuple[int, int, Key]],
+    op: Callable[[Key], Callable[[Tensor], Tensor]],
+) -> dict[int, Tensor]:
+    """The values of a cell's inputs, nodes 0, 1, ..., and of its nodes that are not zero.
+
+    Args:
+        inputs: Values of the first nodes, each ``(n, c, h, w)``.
+        edges: (target, source, key) in order of target, of which every source has a value.
+        op: Finds the operation of a key.
+    """
+    values = dict(enumerate(inputs))
     for target, source, key in edges:
         y = op(key)(values[source])
         values[target] = values[target] + y if target in values else y
-    return values[edges[-1][0]]
+    return values
 
 
 class Cell(nn.Module):

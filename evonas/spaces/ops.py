@@ -171,11 +171,20 @@ class AvgPool(Operation):
 
     def build(self, in_channels: int, out_channels: int, stride: int) -> "nn.Module":
         """The pooling layer; raises InputError where channels would change."""
-        if in_channels != out_channels:
-            raise InputError(
-                f"{self.label} cannot turn {in_channels} channels into {out_channels}; "
-                "use it where they stay"
-            )
+        check_channels(self, in_channels, out_channels)
         from evonas.spaces import blocks
 
         return blocks.avg_pool(stride, self.kernel)
+
+
+def check_channels(operation: Operation, in_channels: int, out_channels: int) -> None:
+    """Refuse channels that an operation would have to change, but cannot.
+
+    Raises:
+        InputError: If they differ.
+    """
+    if in_channels != out_channels:
+        raise InputError(
+            f"{operation.label} cannot turn {in_channels} channels into {out_channels}; "
+            "use it where they stay"
+        )

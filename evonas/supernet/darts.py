@@ -6,8 +6,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from evonas.spaces import DartsSpace
+from evonas.spaces.cell_graph import fed_edges
 from evonas.spaces.darts import CellPlan
-from evonas.spaces.darts_network import node_values, preprocesses, side_by_side
+from evonas.spaces.darts_network import preprocesses, side_by_side
+from evonas.spaces.networks import node_values
 from evonas.spaces.space import BoolArray
 from evonas.supernet.network import SharedNetwork, computed, shared_network, weighed
 
@@ -56,15 +58,11 @@ class SharedDartsCell(nn.Module):
         """
         inputs = self.preprocess0(before), self.preprocess1(last)
         edges = []
-        fed = {0, 1}
         for node, ops in enumerate(self.ops):
             assert isinstance(ops, nn.ModuleList)
             pair = used[2 * node : 2 * node + 2, : len(ops)]
             for choice in np.flatnonzero(pair.any(axis=0)).tolist():
-                source = choice // self.n_operations
-                if source in fed:
-                    fed.add(node + 2)
-                    edges.append((node + 2, source, (node, choice)))
+                edges.append((node + 2, choice // self.n_operations, (node, choice)))
 
         def gated(key: tuple[int, int]) -> Callable[[Tensor], Tensor]:
             node, choice = key
@@ -72,7 +70,9 @@ class SharedDartsCell(nn.Module):
             gate = gates[..., 2 * node : 2 * node + 2, choice].sum(-1)
             return lambda value: weighed(self.op(key)(value), gate)
 
-        return side_by_side(node_values(inputs, edges, gated), self.nodes, self.stride)
+        return side_by_side(
+            node_values(inputs, fed_edges(edges, inputs=2), gated), self.nodes, self.stride
+        )
 
     def op(self, key: tuple[int, int]) -> nn.Module:
         """The operation of a node and a choice of its genes."""

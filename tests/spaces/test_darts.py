@@ -17,6 +17,7 @@ from evonas.spaces import (
     get_space,
 )
 from evonas.spaces.counting import count_module
+from tests.spaces.test_cell import share
 
 NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
 DARTS_V2 = """
@@ -327,15 +328,6 @@ def with_weights(space, x, store):
             if values[source]:
                 share(cell.ops[str(gene)], (place, op, values[source]), store)
     return network.double()
-
-
-def share(module, key, store):
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            for tensor in (layer.weight, layer.bias, layer.running_mean):
-                nn.init.normal_(tensor)
-            nn.init.uniform_(layer.running_var, 0.5, 2)
-    module.load_state_dict(store.setdefault(key, module.state_dict()))
 
 
 def test_one_class_one_function(small):
