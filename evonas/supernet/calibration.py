@@ -18,6 +18,9 @@ from evonas.training.schedule import LEAST_STEPS
 # Measuring a slow space must not eat a budget: it ends after so many seconds.
 LONGEST = 5.0
 
+# Multiples of it, modulo one, are spread evenly, however many there are.
+GOLDEN = 0.618034
+
 
 def time_step(supernet: Supernet, config: TrainingConfig, *, steps: int = 40) -> float:
     """Seconds of one training step, averaged over sampled paths and over both sizes of image.
@@ -61,6 +64,8 @@ def _timed(
     _wait(device)
     start, steps = time.perf_counter(), 0
     for images, labels in batches:
+        # What path dropout trains, and how long that takes, changes in the course of a training.
+        trainer.step = int(trainer.steps * (steps * GOLDEN % 1))
         trainer.train_step(images, labels)
         steps += 1
     _wait(device)

@@ -1,17 +1,23 @@
 """Sampling strategies: which networks one training step trains.
 
 A strategy is an object with one method, ``sample(space, random_state) -> X (k, n_var)``: the k
-genomes whose gradients a step adds up. Any object with that method can be given to a `Supernet`.
+genomes whose gradients a step adds up; or, where it trains mixtures of operations, ``gates(space,
+random_state, progress) -> (k, n_var, max choices)``. Any object with either can be given to a
+`Supernet`.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from evonas.errors import unknown
+from evonas.errors import InputError, unknown
 from evonas.operators.spread import LISTED, all_genomes, blend, extreme_genomes
 from evonas.spaces import SearchSpace
+from evonas.spaces.space import FloatArray
+
+# Of path dropout, at the end of a training.
+DROP_RATE = 0.5
 
 
 class PathSampling(Protocol):
@@ -19,6 +25,22 @@ class PathSampling(Protocol):
 
     def sample(self, space: SearchSpace, random_state: np.random.Generator) -> np.ndarray:
         """Genomes of one step, int (k, n_var), in the space's own numbering."""
+
+
+@runtime_checkable
+class MixtureSampling(Protocol):
+    """The one method of a strategy that trains mixtures."""
+
+    def gates(
+        self, space: SearchSpace, random_state: np.random.Generator, progress: float
+    ) -> FloatArray:
+        """Mixtures of one step, float (k, n_var, max choices) in the numbering of the base space.
+
+        Args:
+            space: zero are the gates of choices that it does not hold.
+            random_state: source of everything random.
+            progress: where in the training the step is, from 0, the first, to 1, the last.
+        """
 
 
 class UniformPaths:
@@ -98,6 +120,46 @@ class SpreadPaths:
         return self._genomes[drawn[best, np.arange(len(target))]]
 
 
+class PathDropout:
+    """Mixtures from which operations are dropped at a rising rate (Bender et al. 2018).
+
+    Each gene adds up its operations, and each of them is dropped with probability r^(1/k), where k
+    is their number, so that the chance of losing all of them is r. The rate r rises linearly from
+    0 in the first step to ``rate`` in the last.
+
+    What is left of a gene has equal gates that sum to one, so that a mixture has the scale of a
+    path; of a gene that loses all its operations a random one stays, since every network of the
+    space has one there. Both are evonas's own: with a rate of 1 the training ends in uniform
+    paths, which is how networks are scored. A step has as many mixtures as the widest gene has
+    choices, each on a part of the batch.
+
+    Args:
+        rate: probability, at the end of the training, that a gene loses all its operations.
+
+    Raises:
+        InputError: the rate lies outside [0, 1].
+    """
+
+    def __init__(self, rate: float = DROP_RATE) -> None:
+        """Store the rate."""
+        if not 0 <= rate <= 1:
+            raise InputError(f"the rate of path dropout is {rate}; give a number from 0 to 1")
+        self.rate = float(rate)
+
+    def gates(
+        self, space: SearchSpace, random_state: np.random.Generator, progress: float
+    ) -> FloatArray:
+        """Mixtures, float (max choices of the space, n_var, max choices of the base)."""
+        there = space.allowed
+        k = there.sum(axis=1, keepdims=True)
+        drop = (self.rate * progress) ** (1 / k)
+        draws = random_state.random((int(k.max()), *there.shape))
+        # the largest draw decides which one stays where all are dropped
+        draws = np.where(there, draws, -1.0)
+        kept = there & ((draws >= drop) | (draws == draws.max(axis=2, keepdims=True)))
+        return kept / kept.sum(axis=2, keepdims=True)
+
+
 # Networks count as of one size within this share of the range of sizes on a scale.
 STRATA = 64
 
@@ -129,14 +191,17 @@ def _by_size(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
     return genomes[order], params[order]
 
 
-STRATEGIES: dict[str, Callable[[], PathSampling]] = {
+Strategy = PathSampling | MixtureSampling
+
+STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "uniform": UniformPaths,
     "fair": FairPaths,
     "spread": SpreadPaths,
+    "dropout": PathDropout,
 }
 
 
-def get_paths(strategy: str | PathSampling) -> PathSampling:
+def get_paths(strategy: str | Strategy) -> Strategy:
     """A strategy by name, or the given object itself.
 
     Raises:
@@ -147,3 +212,11 @@ def get_paths(strategy: str | PathSampling) -> PathSampling:
     if strategy not in STRATEGIES:
         raise unknown("path sampling", strategy, STRATEGIES)
     return STRATEGIES[strategy]()
+
+
+def passes_of_step(strategy: Strategy, space: SearchSpace) -> int:
+    """How many networks, or mixtures, a step trains; each sees a part of the batch."""
+    random_state = np.random.default_rng(0)
+    if isinstance(strategy, MixtureSampling):
+        return len(strategy.gates(space, random_state, 0.0))
+    return len(strategy.sample(space, random_state))

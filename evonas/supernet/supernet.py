@@ -23,7 +23,7 @@ from evonas.supernet.network import (
     shared_network,
     use_batch_statistics,
 )
-from evonas.supernet.paths import PathSampling, get_paths
+from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
 from evonas.training.trainer import Companion, half_size, mixed_precision
@@ -101,7 +101,7 @@ class Supernet:
         config: TrainingConfig,
         *,
         seed: int = 0,
-        paths: PathSampling | None = None,
+        paths: Strategy | None = None,
         checkpoint: str | Path | None = None,
         companion: Companion | None = None,
         trainer: Trainer | None = None,
@@ -113,7 +113,7 @@ class Supernet:
         Args:
             config: all numbers resolved; ``config.paths`` names the sampling strategy.
             seed: seed of paths, order of images and augmentation.
-            paths: a sampling strategy of your own: an object with ``sample(space, random_state)``.
+            paths: a sampling strategy of your own, as `evonas.supernet.paths` describes them.
             checkpoint: file for the state after each epoch.
             companion: told of each step, such as a `JointLearning`.
             trainer: one made by `trainer`, instead of all of the above.
@@ -135,7 +135,7 @@ class Supernet:
         config: TrainingConfig,
         *,
         seed: int = 0,
-        paths: PathSampling | None = None,
+        paths: Strategy | None = None,
         checkpoint: str | Path | None = None,
         companion: Companion | None = None,
     ) -> Trainer:
@@ -143,10 +143,13 @@ class Supernet:
         strategy = paths or get_paths(config.paths or "uniform")
 
         def passes(random_state: np.random.Generator) -> Iterable[tuple[Any, ...]]:
+            if isinstance(strategy, MixtureSampling):
+                gates = strategy.gates(self.space, random_state, trainer.progress)
+                return [(part,) for part in torch.as_tensor(gates).float().to(self.device)]
             genomes = self.space.lift(strategy.sample(self.space, random_state))
             return [(tuple(genome),) for genome in genomes.tolist()]
 
-        return Trainer(
+        trainer = Trainer(
             self.network,
             self.data.train,
             config,
@@ -154,7 +157,9 @@ class Supernet:
             passes=passes,
             checkpoint=checkpoint,
             companion=companion,
+            forward=self.network.mixture if isinstance(strategy, MixtureSampling) else None,
         )
+        return trainer
 
     @property
     def validation_batches(self) -> int:

@@ -83,7 +83,7 @@ class Trainer:
     and both generators. On a CPU a resumed training equals an unbroken one bit for bit.
 
     Args:
-        network: trained in place; called as ``network(images, *arguments)``.
+        network: trained in place.
         data: training images on the network's device.
         config: all numbers resolved (no ``None``).
         seed: seed of the order of images, their augmentation, and the passes.
@@ -93,6 +93,8 @@ class Trainer:
         checkpoint: file that holds the state after each epoch; read at once if it exists.
         companion: told of each step; its state goes into the checkpoints, and comes back from
             them.
+        forward: called as ``forward(images, *arguments)`` for the logits of a pass; by default the
+            network.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -109,6 +111,7 @@ class Trainer:
         passes: Passes = one_pass,
         checkpoint: str | Path | None = None,
         companion: Companion | None = None,
+        forward: Callable[..., Tensor] | None = None,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -117,6 +120,7 @@ class Trainer:
         assert config.batch_size and config.lr and config.weight_decay is not None
         self.steps_per_epoch = data.steps(config.batch_size)
         self.network, self.data, self.config, self.passes = network, data, config, passes
+        self.forward = forward or network
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -145,6 +149,11 @@ class Trainer:
         """Steps in all."""
         assert self.config.steps
         return self.config.steps
+
+    @property
+    def progress(self) -> float:
+        """Where in the training the next step is: 0 is the first, 1 the last."""
+        return self.step / max(1, self.steps - 1)
 
     @property
     def half_steps(self) -> int:
@@ -218,7 +227,7 @@ class Trainer:
             arguments, images.tensor_split(k), labels.tensor_split(k), strict=True
         ):
             with mixed_precision(self.device):
-                logits = self.network(part, *more)
+                logits = self.forward(part, *more)
             loss = F.cross_entropy(
                 logits.float(), truth, label_smoothing=config.label_smoothing or 0.0
             )

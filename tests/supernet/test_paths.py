@@ -4,7 +4,7 @@ from scipy.stats import chisquare
 
 from evonas.errors import InputError
 from evonas.spaces import get_space, list_spaces
-from evonas.supernet.paths import STRATEGIES, get_paths
+from evonas.supernet.paths import STRATEGIES, PathDropout, get_paths, passes_of_step
 
 SPACE = get_space("mobile-cifar")  # genes with 6 and with 7 choices
 
@@ -29,6 +29,10 @@ def test_a_strategy_is_a_function_of_the_generator(name):
     """Whatever it keeps between steps changes nothing: a resumed training has a new object."""
     paths, old, new = get_paths(name), np.random.default_rng(3), np.random.default_rng(3)
     for _ in range(5):
+        if name == "dropout":
+            gates = paths.gates(SPACE, old, 0.5)
+            assert np.array_equal(gates, get_paths(name).gates(SPACE, new, 0.5))
+            continue
         X = paths.sample(SPACE, old)
         SPACE.check(X)
         assert np.array_equal(X, get_paths(name).sample(SPACE, new))
@@ -101,3 +105,38 @@ def test_an_object_of_ones_own_is_taken_as_it_is():
 def test_unknown_name():
     with pytest.raises(InputError, match="did you mean fair"):
         get_paths("fare")
+
+
+def gates_of(space, progress, rate=0.8, steps=400):
+    dropout, random_state = PathDropout(rate), np.random.default_rng(0)
+    return np.concatenate([dropout.gates(space, random_state, progress) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("struck", [False, True])
+def test_dropout_drops_more_and_more(struck):
+    mask = SPACE.allowed.copy()
+    mask[0, 2:] = mask[3, 0] = not struck
+    space = SPACE.restrict(mask & SPACE.allowed)
+    k = space.allowed.sum(axis=1, keepdims=True)
+    assert passes_of_step(PathDropout(), space) == k.max()
+
+    first = gates_of(space, 0.0, steps=1)
+    assert np.allclose(first, space.allowed / k)  # all of them, in equal parts
+    for progress in (0.25, 1.0):
+        gates = gates_of(space, progress)
+        assert np.allclose(gates.sum(axis=2), 1)
+        assert not gates[:, ~space.allowed].any()
+        lost = 0.8 * progress
+        # dropped with r^(1/k); where all are, any one of the k stays
+        expected = (1 - lost ** (1 / k)) + lost / k
+        share = (gates > 0).mean(axis=0)
+        assert np.abs(share - np.where(space.allowed, expected, 0)).max() < 0.05
+
+    paths = gates_of(space, 1.0, rate=1.0, steps=50)
+    assert ((paths > 0).sum(axis=2) == 1).all()  # a rate of one ends in single paths
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, np.nan])
+def test_a_rate_of_dropout_is_a_share(rate):
+    with pytest.raises(InputError, match="rate of path dropout"):
+        PathDropout(rate)
