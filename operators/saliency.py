@@ -165,3 +165,40 @@ def best_genomes(saliency: np.ndarray, cost: np.ndarray) -> np.ndarray:
     prices = [turns[0] / 2, *np.sqrt(turns[1:] * turns[:-1]), 2 * turns[-1]] if len(turns) else [1]
     X = [np.nanargmax(saliency - price * cost, axis=1) for price in prices]
     return np.array(list(dict.fromkeys(map(tuple, X))), dtype=np.int64)
+
+
+PRICES = 64  # of cost, at which choices are compared
+
+
+def standing(saliency: np.ndarray, cost: np.ndarray | None = None) -> np.ndarray:
+    """How well each choice of a gene stands against the others, at all prices of cost.
+
+    At a price p a choice is worth saliency - p * cost. The standing of one that is best in its gene
+    at some prices is what the gene would lose without it, as a mean over all prices; that of any
+    other is below zero: what it lacks to the best where it comes closest. Prices are those at which
+    the best choice of some gene changes, and a factor of 2 beyond, log-uniformly; where cost
+    decides nothing the only price is 0.
+
+    Args:
+        saliency: `(n_var, max choices)`, NaN where there is no choice.
+        cost: the same shape; None is zero for all.
+
+    Returns:
+        float `(n_var, max choices)` in the unit of saliency; infinite for the only choice of a
+        gene; NaN where there is no choice.
+    """
+    costs = np.zeros_like(saliency) if cost is None else cost
+    turns = turning_prices(saliency, costs)
+    prices = np.geomspace(turns[0] / 2, 2 * turns[-1], PRICES) if len(turns) else np.zeros(1)
+    there = ~np.isnan(saliency)
+    worth = np.where(there, saliency - prices[:, None, None] * costs, -np.inf)
+    order = np.sort(worth, axis=2)
+    best, second = order[:, :, -1:], order[:, :, -2:-1]
+    if second.shape[2] == 0:
+        second = np.full_like(best, -np.inf)
+    first = worth.argmax(axis=2)[:, :, None] == np.arange(saliency.shape[1])
+    with np.errstate(invalid="ignore"):  # where there is no choice
+        ahead = worth - np.where(first, second, best)
+        gain = np.where(first, ahead, 0).mean(axis=0)
+        table = np.where(first.any(axis=0), gain, ahead.max(axis=0))
+    return np.where(there, table, np.nan)

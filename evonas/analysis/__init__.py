@@ -5,11 +5,28 @@ from typing import Any
 from evonas.analysis.distributions import DistributionHistory
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
+from evonas.analysis.pruning import PruningAccount, kept_truth
 from evonas.analysis.saliency import SaliencyTable
 
-_FIGURES = ("save_distributions", "save_figures", "save_front", "save_history", "save_saliency")
+_FIGURES = (
+    "save_distributions",
+    "save_figures",
+    "save_front",
+    "save_history",
+    "save_pruning",
+    "save_saliency",
+)
 
-__all__ = ["DistributionHistory", "Front", "History", "Member", "SaliencyTable", *_FIGURES]
+__all__ = [
+    "DistributionHistory",
+    "Front",
+    "History",
+    "Member",
+    "PruningAccount",
+    "SaliencyTable",
+    "kept_truth",
+    *_FIGURES,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from evonas.analysis.distributions import DistributionHistory
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
+from evonas.analysis.pruning import PruningAccount
 from evonas.analysis.quantities import (
     costs_and_qualities,
     format_number,
@@ -18,7 +20,7 @@ from evonas.analysis.quantities import (
     quantity,
     wide,
 )
-from evonas.analysis.saliency import SaliencyTable
+from evonas.analysis.saliency import SaliencyTable, choice_names
 from evonas.atomic import cannot_write, replacing
 from evonas.errors import InputError
 from evonas.operators.saliency import standardised
@@ -276,6 +278,68 @@ def save_saliency(folder: RunFolder) -> Path:
     figure = Figure(figsize=saliency_size(table), layout="constrained")
     path = _figures(folder) / "saliency.png"
     _save(draw_saliency(table, figure), path)
+    return path
+
+
+def pruning_size(account: PruningAccount) -> tuple[float, float]:
+    """Width and height in inches of the figure of a pruning."""
+    genes, choices = account.allowed.shape
+    each = 1.0 if choices <= MOST_WRITTEN else 0.3
+    names = [text for row in account.labels for text in row]
+    return max(4.5, 1.6 + each * choices), 1.8 + 0.36 * genes + 0.06 * max(map(len, names))
+
+
+def draw_pruning(account: PruningAccount, figure: Figure) -> Figure:
+    """Draw genes by choices: what stayed; of what went its number in the order, and the step."""
+    ax = figure.subplots()
+    order, allowed = account.order, account.allowed
+    shade = np.where(allowed, np.nan, order)
+    ax.imshow(np.where(allowed, 1.0, np.nan), cmap=ListedColormap(["#bfe3cf"]), aspect="auto")
+    most = max(1, len(account.struck))
+    image = ax.imshow(shade, cmap="Oranges_r", vmin=1, vmax=1.6 * most, aspect="auto")
+    if allowed.shape[1] <= MOST_WRITTEN:
+        for number, struck in enumerate(account.struck, start=1):
+            ax.text(
+                struck.choice, struck.gene, f"{number}: step {struck.step}", ha="center",
+                va="center", fontsize=8, color="white" if number < 0.45 * most else "black",
+            )  # fmt: skip
+    bounds = np.flatnonzero(np.diff(account.levels)) + 0.5
+    ax.hlines(bounds, -0.5, allowed.shape[1] - 0.5, color="white", linewidth=1.5)
+    ax.set_xticks(
+        range(allowed.shape[1]),
+        choice_names(account.labels, allowed.shape[1]),
+        rotation=30,
+        ha="right",
+        fontsize=8,
+    )
+    ax.set_yticks(range(len(allowed)))
+    ax.set_ylabel("gene, from shallow to deep")
+    ax.set_facecolor("#dddddd")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    if account.struck:
+        bar = figure.colorbar(image, ax=ax, pad=0.02, boundaries=np.arange(most + 1) + 0.5)
+        bar.set_ticks(list(range(1, most + 1)) if most <= 12 else [1, most])
+        bar.set_label("struck out, in order", fontsize=8)
+    before, after = (10**log10 for log10 in account.log10_sizes)
+    sizes = f"{before:,.0f} to {after:,.0f} genomes" if before < 1e7 else (
+        f"10^{account.log10_sizes[0]:.1f} to 10^{account.log10_sizes[1]:.1f} genomes"
+    )  # fmt: skip
+    title = [account.name, sizes, "green stays"]
+    ax.set_title(" · ".join(filter(None, title)), loc="left", fontsize=10)
+    return figure
+
+
+def save_pruning(folder: RunFolder) -> Path:
+    """Draw `figures/pruning.png` from the run's `pruning.csv`, atomically.
+
+    Raises:
+        InputError: the account is missing or broken, or the disk is full.
+    """
+    account = PruningAccount.load(folder.path)
+    figure = Figure(figsize=pruning_size(account), layout="constrained")
+    path = _figures(folder) / "pruning.png"
+    _save(draw_pruning(account, figure), path)
     return path
 
 

@@ -97,11 +97,7 @@ class SaliencyTable:
     @property
     def columns(self) -> Sequence[str]:
         """A name for each choice: its operation where all genes agree, else its number."""
-        names = []
-        for k in range(self.values.shape[1]):
-            texts = {row[k] for row in self.labels if k < len(row) and row[k]}
-            names.append(texts.pop() if len(texts) == 1 else str(k))
-        return names
+        return choice_names(self.labels, self.values.shape[1])
 
     def plot(self) -> "Figure":
         """Draw genes by choices into a new figure of pyplot's."""
@@ -111,3 +107,12 @@ class SaliencyTable:
 
         figure = plt.figure(figsize=saliency_size(self), layout="constrained")
         return draw_saliency(self, figure)
+
+
+def choice_names(labels: Sequence[Sequence[str]], choices: int) -> list[str]:
+    """A name for each choice: its operation where all genes agree, else its number."""
+    names = []
+    for k in range(choices):
+        texts = {row[k] for row in labels if k < len(row) and row[k]}
+        names.append(texts.pop() if len(texts) == 1 else str(k))
+    return names

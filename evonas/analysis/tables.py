@@ -18,6 +18,7 @@ def write_table(
     values: np.ndarray,
     *,
     texts: tuple[str, Sequence[str]] | None = None,
+    notes: tuple[str, Sequence[str]] | None = None,
 ) -> None:
     """Write a table, atomically.
 
@@ -29,16 +30,20 @@ def write_table(
         columns: names of the value columns.
         values: float (n, len(columns)).
         texts: name and cells (n) of a first column of text.
+        notes: of a last one, for people.
 
     Raises:
         InputError: the disk is full; the old file is unchanged.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(([texts[0]] if texts else []) + list(columns))
+    ends = [texts, notes]
+    first, last = ([end[0]] if end else [] for end in ends)
+    writer.writerow([*first, *columns, *last])
     for i, row in enumerate(np.asarray(values, dtype=float).tolist()):
         cells = [_cell(name, value) for name, value in zip(columns, row, strict=True)]
-        writer.writerow(([texts[1][i]] if texts else []) + cells)
+        first, last = ([end[1][i]] if end else [] for end in ends)
+        writer.writerow([*first, *cells, *last])
     write_text_atomic(path, file.getvalue())
 
 
@@ -49,7 +54,11 @@ def _cell(name: str, value: float) -> str:
 
 
 def read_table(
-    path: Path | str, *, text: str | None = None, required: Sequence[str] = ()
+    path: Path | str,
+    *,
+    text: str | None = None,
+    required: Sequence[str] = (),
+    ignored: Sequence[str] = (),
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Read a table; columns may stand in any order.
 
@@ -57,6 +66,7 @@ def read_table(
         path: the file.
         text: name of the one column that is text; None: all are numbers.
         required: names of number columns that must be there.
+        ignored: names of columns that are not read, such as notes.
 
     Returns:
         Cells of the text column (empty without one), names of the number columns in the file's
@@ -79,7 +89,7 @@ def read_table(
                 f"{path} has no column '{name}' (it has {', '.join(header) or 'none'}); restore "
                 "the file, or resume its run to write it again"
             )
-    names = [name for name in header if name != text]
+    names = [name for name in header if name != text and name not in ignored]
     texts: list[str] = []
     values = np.empty((len(rows) - 1, len(names)))
     for i, row in enumerate(rows[1:]):

@@ -120,6 +120,11 @@ class DartsSpace(SearchSpace):
             for n in self.n_choices.tolist()
         )
 
+    @property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """The two edges of each node; the nodes of the normal cell, then of the reduction cell."""
+        return tuple((gene, gene + 1) for gene in range(0, self.n_var, 2))
+
     def parse(self, text: str) -> IntArray:
         """Reads DARTS's ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...)``."""
         cells = parse_genotype(text, tuple(self.operations), self.nodes)

@@ -74,6 +74,11 @@ class RestrictedSpace(SearchSpace):
             for names, up, n in zip(self._base.labels, self._up, self.n_choices, strict=True)
         )
 
+    @property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """The base's."""
+        return self._base.levels
+
     def lift(self, X: npt.ArrayLike) -> IntArray:
         """Genomes of this space in the numbering of ``base``, int64 ``(n, n_var)``."""
         return self._up[np.arange(self.n_var), self.check(X)]

@@ -107,6 +107,14 @@ class SearchSpace(ABC):
         """A short name for each choice of each gene."""
         return tuple(tuple(str(choice) for choice in range(n)) for n in self.n_choices)
 
+    @property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """The genes of each level of the network, from shallow to deep.
+
+        Here each gene is a level: genes stand in the order of layers, or of the edges of a cell.
+        """
+        return tuple((gene,) for gene in range(self.n_var))
+
     # -- genomes --------------------------------------------------------------------------
 
     def check(self, X: npt.ArrayLike) -> IntArray:

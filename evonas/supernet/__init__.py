@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evonas.supernet.pruning import Pruned as Pruned
+    from evonas.supernet.pruning import prune as prune
     from evonas.supernet.saliency import removal_effects as removal_effects
     from evonas.supernet.saliency import saliency_table as saliency_table
     from evonas.supernet.scores import Scores as Scores
@@ -11,10 +13,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Supernet": "evonas.supernet.supernet",
     "Scores": "evonas.supernet.scores",
+    "Pruned": "evonas.supernet.pruning",
+    "prune": "evonas.supernet.pruning",
     "removal_effects": "evonas.supernet.saliency",
     "saliency_table": "evonas.supernet.saliency",
 }
-__all__ = ["Scores", "Supernet", "removal_effects", "saliency_table"]
+__all__ = ["Pruned", "Scores", "Supernet", "prune", "removal_effects", "saliency_table"]
 
 
 def __getattr__(name: str) -> Any:

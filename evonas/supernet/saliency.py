@@ -21,6 +21,7 @@ from evonas.spaces.space import FloatArray, IntArray
 from evonas.supernet.paths import FairPaths
 from evonas.supernet.supernet import Supernet
 from evonas.supernet.variants import VARIANTS
+from evonas.training.trainer import half_size
 
 # Paths that operations are weighed in, and children whose losses main effects are fitted to.
 CONTEXTS, CHILDREN = 12, 300
@@ -41,6 +42,7 @@ def saliency_table(
     gates: npt.ArrayLike | None = None,
     removal: Removal = "zero",
     group: int = 1,
+    half_resolution: bool = False,
     seed: int = 0,
 ) -> FloatArray:
     """The saliency of every choice of every gene; higher is worth more.
@@ -86,6 +88,8 @@ def saliency_table(
             or are scaled so that their sum stays ("renormalise").
         group: images whose gradients are averaged before they are squared, 1 or more; F of
             `second-order` is of the same groups.
+        half_resolution: whether images are scored at half their side, as the first steps of a
+            training may see them.
         seed: of the sampled paths.
 
     Returns:
@@ -102,6 +106,8 @@ def saliency_table(
     if group < 1:
         raise InputError(f"group is {group}; give a number of images of at least 1")
     images = _images(supernet, batches)
+    if half_resolution:
+        images = [(half_size(part), labels) for part, labels in images]
     if gates is not None:
         weights = _checked_gates(supernet, gates)
         if removal == "renormalise":
@@ -117,9 +123,9 @@ def saliency_table(
     space = supernet.space
     if variant == "main-effect":
         least = max(CHILDREN, CHILDREN_PER_CHOICE * int(space.n_choices.sum()))
-        X = _paths(supernet, least if contexts is None else contexts, seed)
+        X = sample_contexts(supernet, least if contexts is None else contexts, seed)
         return _main_effects(supernet, images, X)
-    X = _paths(supernet, CONTEXTS if contexts is None else contexts, seed)
+    X = sample_contexts(supernet, CONTEXTS if contexts is None else contexts, seed)
     held = _one_hot(supernet, X)
     scores = np.stack([_scores(supernet, images, gates, variant, removal, group) for gates in held])
     return _checked(supernet, (scores * held).sum(0) / np.maximum(held.sum(0), 1))
@@ -279,8 +285,17 @@ def _images(supernet: Supernet, batches: Batches) -> Images:
     return images
 
 
-def _paths(supernet: Supernet, contexts: int | npt.ArrayLike, seed: int) -> IntArray:
-    """Paths in the numbering of the base space: given ones, or fairly sampled ones."""
+def sample_contexts(supernet: Supernet, contexts: int | npt.ArrayLike, seed: int) -> IntArray:
+    """Paths (n, n_var) in the numbering of the base space: given ones, or fairly sampled ones.
+
+    Args:
+        supernet: gives the space.
+        contexts: how many, or genomes in the space's own numbering.
+        seed: of the sampled ones.
+
+    Raises:
+        InputError: there is none, or they leave out a choice.
+    """
     space = supernet.space
     if isinstance(contexts, int | np.integer):
         if contexts < 1:

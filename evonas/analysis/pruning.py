@@ -1,0 +1,190 @@
+"""What a run's pruning struck out of its space, and what it kept of the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evonas.analysis.tables import read_table, write_table
+from evonas.errors import InputError
+from evonas.runs import RunFolder
+from evonas.supernet.struck import Struck
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from evonas.problems import TabularProblem
+    from evonas.spaces import SearchSpace
+
+COLUMNS = ("gene", "choice", "level", "struck", "step", "score", "log10_before", "log10_after")
+
+
+@dataclass(frozen=True, eq=False)
+class PruningAccount:
+    """The choices of a space, and which of them were struck out, when and why.
+
+    Attributes:
+        struck: what went, in order.
+        kept: what stayed, (gene, choice) in the numbering of the base space.
+        labels: the name of each choice of each gene; "" where there was none.
+        levels: the level of each gene, from 0, the shallowest.
+        name: of the run, for titles.
+    """
+
+    struck: tuple[Struck, ...]
+    kept: tuple[tuple[int, int], ...]
+    labels: tuple[tuple[str, ...], ...]
+    levels: tuple[int, ...]
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls, before: "SearchSpace", struck: Sequence[Struck], *, name: str = ""
+    ) -> "PruningAccount":
+        """The account of a pruning, given the space it began with."""
+        base, gone = before.base, {(s.gene, s.choice) for s in struck}
+        there = [(int(gene), int(choice)) for gene, choice in np.argwhere(before.allowed)]
+        labels = tuple(
+            tuple(text if before.allowed[gene, k] else "" for k, text in enumerate(texts))
+            for gene, texts in enumerate(base.labels)
+        )
+        levels = {gene: at for at, genes in enumerate(base.levels) for gene in genes}
+        kept = tuple(place for place in there if place not in gone)
+        return cls(tuple(struck), kept, labels, tuple(levels[g] for g in range(base.n_var)), name)
+
+    @property
+    def allowed(self) -> np.ndarray:
+        """What is left, bool (n_var, max choices) in the numbering of the base space."""
+        table = np.zeros((len(self.labels), max(map(len, self.labels))), dtype=bool)
+        table[tuple(np.transpose(self.kept))] = True
+        return table
+
+    @property
+    def log10_sizes(self) -> tuple[float, float]:
+        """Decimal logarithms of the numbers of genomes before and after."""
+        before = [sum(text != "" for text in row) for row in self.labels]
+        after = self.allowed.sum(axis=1)
+        return float(np.log10(before).sum()), float(np.log10(after).sum())
+
+    @property
+    def order(self) -> np.ndarray:
+        """When each choice went, float (n_var, max choices): 1 the first; NaN what did not."""
+        table = np.full(self.allowed.shape, np.nan)
+        for number, struck in enumerate(self.struck, start=1):
+            table[struck.gene, struck.choice] = number
+        return table
+
+    @classmethod
+    def load(cls, path: Path | str) -> "PruningAccount":
+        """Read `pruning.csv`, or that of a run folder.
+
+        Raises:
+            InputError: there is no such file or run, or the file is broken.
+        """
+        path, name = Path(path).expanduser(), ""
+        if path.is_dir():
+            folder = RunFolder.open(path)
+            if not folder.pruning.is_file():
+                raise InputError(f"{folder.path} has no pruning.csv; run with --prune global")
+            path, name = folder.pruning, folder.name
+        texts, columns, cells = read_table(
+            path, text="operation", required=COLUMNS, ignored=("reason",)
+        )
+        column = {c: cells[:, columns.index(c)] for c in COLUMNS}
+        places = np.stack([column[c] for c in ("gene", "choice", "level")], axis=1)
+        gone = ~np.isnan(column["struck"])
+        told = np.stack([column[c] for c in COLUMNS[4:]], axis=1)[gone]
+        if (
+            not len(places)
+            or not (np.isfinite(places).all() and (places >= 0).all() and (places % 1 == 0).all())
+            or not np.isfinite(told).all()
+            or len(np.unique(places[:, :2], axis=0)) < len(places)
+            or set(places[~gone, 0]) != set(np.arange(places[:, 0].max(initial=-1) + 1))
+        ):
+            raise InputError(f"{path} is no account of a pruning; restore the file")
+        whole = places.astype(int)
+        labels = [[""] * (whole[:, 1].max() + 1) for _ in range(whole[:, 0].max() + 1)]
+        levels = [0] * len(labels)
+        for (gene, choice, level), text in zip(whole.tolist(), texts, strict=True):
+            labels[gene][choice] = text
+            levels[gene] = level
+        struck = [
+            Struck(
+                gene=int(whole[row, 0]),
+                choice=int(whole[row, 1]),
+                label=texts[row],
+                level=int(whole[row, 2]),
+                step=int(column["step"][row]),
+                score=float(column["score"][row]),
+                log10_before=float(column["log10_before"][row]),
+                log10_after=float(column["log10_after"][row]),
+            )
+            for row in sorted(np.flatnonzero(gone), key=lambda row: column["struck"][row])
+        ]
+        kept = tuple((gene, choice) for gene, choice, _ in whole[~gone].tolist())
+        return cls(tuple(struck), kept, tuple(map(tuple, labels)), tuple(levels), name)
+
+    def write(self, path: Path | str) -> None:
+        """Write a row for each choice: first what went, in order, then what stayed.
+
+        Raises:
+            InputError: the disk is full; the old file is unchanged.
+        """
+        gone = [
+            (s.gene, s.choice, s.level, n, s.step, s.score, s.log10_before, s.log10_after)
+            for n, s in enumerate(self.struck, start=1)
+        ]
+        stayed = [(j, k, self.levels[j], *[np.nan] * 5) for j, k in self.kept]
+        texts = [s.label for s in self.struck] + [self.labels[j][k] for j, k in self.kept]
+        reasons = [s.reason for s in self.struck] + [""] * len(stayed)
+        write_table(
+            path, COLUMNS, np.array(gone + stayed), texts=("operation", texts),
+            notes=("reason", reasons),
+        )  # fmt: skip
+
+    def plot(self) -> "Figure":
+        """Draw what went when, genes by choices, into a new figure of pyplot's."""
+        import matplotlib.pyplot as plt
+
+        from evonas.analysis.figures import draw_pruning, pruning_size
+
+        figure = plt.figure(figsize=pruning_size(self), layout="constrained")
+        return draw_pruning(self, figure)
+
+
+def kept_truth(space: "SearchSpace", problem: "TabularProblem") -> dict[str, float]:
+    """How much of what is published a restricted space still holds.
+
+    Args:
+        space: a restriction of the table's space with at most a million genomes.
+        problem: of the published table, over all of its space.
+
+    Returns:
+        ``networks`` and ``of``: distinct ones left and before; ``excess``: mean excess error of the
+        best networks left, in points; ``hypervolume``: share of the best one; ``recall``: share of
+        the truly optimal networks that are left.
+
+    Raises:
+        InputError: the space is none of the table's, or is too large to list.
+    """
+    from evonas.operators.spread import all_genomes
+
+    if space.base is not problem.space:
+        raise InputError(
+            f"'{space.name}' is no restriction of the space of the table; restrict problem.space"
+        )
+    genomes = all_genomes(np.zeros(space.n_var, np.int64), space.n_choices - 1)
+    if genomes is None:
+        raise InputError(f"{space.size} genomes are too many to look up")
+    X = np.unique(problem.canonical(space.lift(genomes)), axis=0)
+    F: Any = problem.evaluate(X, return_values_of="F")
+    best = problem.pareto_front()
+    return {
+        "networks": len(X),
+        "of": len(problem.genes),
+        "excess": problem.mean_excess_error(F),
+        "hypervolume": problem.hypervolume(F) / problem.hypervolume(best),
+        "recall": problem.recall(F),
+    }

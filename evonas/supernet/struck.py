@@ -1,0 +1,122 @@
+"""What a pruning may be told, and what it struck out; see `evonas.supernet.pruning`. No torch."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from evonas.config import TrainingConfig
+from evonas.errors import InputError, unknown
+from evonas.spaces import SearchSpace
+from evonas.supernet.variants import VARIANTS
+
+CRITERIA = ("error", *(variant for variant in VARIANTS if variant != "magnitude"))
+CRITERION = "main-effect"
+
+# Share of the training before the first level, and before the last one, where no epochs are said.
+BEGIN, END = 0.4, 0.8
+
+ORDERS = ("shallow-first", "deep-first", "round-robin", "random", "global")
+
+# Measured as the best order, and the share of choices that stays where nothing is said.
+ORDER, KEEP = "global", 0.7
+
+
+@dataclass(frozen=True)
+class Struck:
+    """One choice that was struck out.
+
+    Attributes:
+        gene: of the base space.
+        choice: in the numbering of the base space.
+        label: what the base space calls it.
+        level: of the space, from 0, the shallowest.
+        step: training steps done before.
+        score: how the choice stood in its gene (`evonas.operators.saliency.standing`), in units of
+            the criterion; the least of all that could go.
+        log10_before: decimal logarithm of the number of genomes before.
+        log10_after: and of those that were left.
+    """
+
+    gene: int
+    choice: int
+    label: str
+    level: int
+    step: int
+    score: float
+    log10_before: float
+    log10_after: float
+
+    @property
+    def reason(self) -> str:
+        """The score in words."""
+        if self.score < 0:
+            return f"best at no price of cost; lacks {-self.score:.3g} or more"
+        return f"its gene loses {self.score:.3g} without it, on average over prices of cost"
+
+
+class HasSteps(Protocol):
+    """What is asked of training data."""
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        ...
+
+
+def rounds(
+    space: SearchSpace, training: TrainingConfig, data: HasSteps, epochs: float | None
+) -> list[int]:
+    """Training steps before each round of a pruning; there are as many as levels.
+
+    Args:
+        space: gives the levels.
+        training: steps and size of a batch are resolved.
+        data: what is trained on.
+        epochs: between two levels; None spreads them over the training.
+
+    Raises:
+        InputError: the levels do not fit into the training.
+    """
+    assert training.steps and training.batch_size
+    count, first = len(space.levels), round(BEGIN * training.steps)
+    if epochs is None:
+        gap = (round(END * training.steps) - first) / max(1, count - 1)
+    else:
+        gap = epochs * data.steps(training.batch_size)
+    if first + gap * (count - 1) >= training.steps:
+        most = (training.steps - 1 - first) / (count - 1) / data.steps(training.batch_size)
+        raise InputError(
+            f"{epochs:g} epochs between {count} levels do not fit into the last 60 % of "
+            f"{training.steps} steps; give at most {math.floor(100 * most) / 100:g}"
+        )
+    return [max(1, round(first + gap * at)) for at in range(count)]
+
+
+def check_pruning(
+    space: SearchSpace,
+    *,
+    order: str = ORDER,
+    criterion: str = CRITERION,
+    keep: float | None = None,
+    size: float | None = None,
+    epochs: float | None = None,
+) -> None:
+    """Refuse what a pruning cannot be told, before anything is trained; arguments as of `prune`.
+
+    Raises:
+        InputError: one is out of range.
+    """
+    if order not in ORDERS:
+        raise unknown("order of pruning", order, ORDERS)
+    if criterion not in CRITERIA:
+        raise unknown("criterion of pruning", criterion, CRITERIA)
+    if keep is not None and size is not None:
+        raise InputError("keep and size both say how much stays; give one of them")
+    if keep is not None and not 0 < keep <= 1:
+        raise InputError(f"keep is {keep:g}; give a share of the choices above 0 and at most 1")
+    if size is not None and not 1 <= size <= space.size:
+        raise InputError(
+            f"a size of {size:g} genomes cannot be left of the {space.size:g} of space "
+            f"'{space.name}'; give a number from 1 to that"
+        )
+    if epochs is not None and not 0 <= epochs < math.inf:
+        raise InputError(f"epochs between levels are {epochs:g}; give a number of at least 0")

@@ -1,0 +1,130 @@
+"""The account of a pruning: its file, its figure, and what it kept of the truth."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from evonas.analysis import PruningAccount, kept_truth, save_pruning
+from evonas.analysis.figures import draw_pruning, pruning_size
+from evonas.errors import InputError
+from evonas.problems import TabularProblem
+from evonas.runs import RunFolder
+from evonas.spaces import CategoricalSpace
+from evonas.supernet.struck import Struck
+
+STRUCK = (
+    Struck(1, 2, "pool", 1, 40, -0.125, np.log10(6), np.log10(4)),
+    Struck(0, 0, "identity", 0, 50, 1 / 3, np.log10(4), np.log10(2)),
+)
+
+
+def account(name=""):
+    return PruningAccount(
+        struck=STRUCK,
+        kept=((0, 1), (1, 0), (1, 1)),
+        labels=(("identity", "conv", ""), ("identity", "conv", "pool")),
+        levels=(0, 1),
+        name=name,
+    )
+
+
+def test_write_and_load(tmp_path):
+    path = tmp_path / "pruning.csv"
+    account().write(path)
+    lines = path.read_text().splitlines()
+    assert lines[0] == (
+        "operation,gene,choice,level,struck,step,score,log10_before,log10_after,reason"
+    )
+    assert lines[1].startswith("pool,1,2,1,1,40,-0.125,0.778151")
+    assert lines[1].endswith("best at no price of cost; lacks 0.125 or more")
+    assert lines[2].endswith('"its gene loses 0.333 without it, on average over prices of cost"')
+    assert lines[3:] == ["conv,0,1,0,,,,,,", "identity,1,0,1,,,,,,", "conv,1,1,1,,,,,,"]
+    loaded = PruningAccount.load(path)
+    assert loaded.struck == STRUCK
+    assert (loaded.kept, loaded.labels, loaded.levels) == (
+        account().kept,
+        account().labels,
+        account().levels,
+    )
+    assert loaded.allowed.tolist() == [[False, True, False], [True, True, False]]
+    assert loaded.log10_sizes == pytest.approx((np.log10(6), np.log10(2)))
+
+
+def test_rows_may_come_in_any_order(tmp_path):
+    path = tmp_path / "pruning.csv"
+    account().write(path)
+    first, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([first, *reversed(rows)]))
+    loaded = PruningAccount.load(path)
+    assert loaded.struck == STRUCK and set(loaded.kept) == set(account().kept)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "conv,0.5,1,0,,,,,,",
+        "conv,0,1,0,,,,,,",
+        "conv,0,2,0,3,,,,,",
+        "conv,2,0,2,3,60,0.1,1,0,",
+        "conv,3,0,2,,,,,,",
+    ],
+    ids=["no gene", "twice", "a number is missing", "nothing left of a gene", "a gene is missing"],
+)
+def test_a_broken_file(tmp_path, rows):
+    path = tmp_path / "pruning.csv"
+    account().write(path)
+    path.write_text(path.read_text() + rows + "\n")
+    with pytest.raises(InputError, match="no account of a pruning"):
+        PruningAccount.load(path)
+
+
+def test_an_empty_file(tmp_path):
+    path = tmp_path / "pruning.csv"
+    account().write(path)
+    path.write_text(path.read_text().splitlines()[0])
+    with pytest.raises(InputError, match="no account of a pruning"):
+        PruningAccount.load(path)
+
+
+def test_nothing_struck_out(tmp_path):
+    path = tmp_path / "pruning.csv"
+    whole = PruningAccount((), ((0, 0), (0, 1)), (("a", "b"),), (0,))
+    whole.write(path)
+    loaded = PruningAccount.load(path)
+    assert loaded.struck == () and loaded.allowed.all()
+    draw_pruning(loaded, Figure(figsize=pruning_size(loaded)))
+
+
+def test_a_run_without_one(tmp_path):
+    folder = RunFolder.create(tmp_path, "toy")
+    folder.config.write_text("{}")
+    with pytest.raises(InputError, match="no pruning.csv; run with --prune"):
+        PruningAccount.load(folder.path)
+
+
+def test_figure(tmp_path):
+    folder = RunFolder.create(tmp_path, "toy")
+    folder.config.write_text("{}")
+    account().write(folder.pruning)
+    assert save_pruning(folder).stat().st_size > 3000
+    figure = draw_pruning(account("a run"), Figure(figsize=pruning_size(account())))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["1: step 40", "2: step 50"]
+    assert figure.axes[0].get_title(loc="left") == "a run · 6 to 2 genomes · green stays"
+
+
+def test_what_is_kept_of_the_truth():
+    genes = np.array([(a, b) for a in range(3) for b in range(2)])
+    # the last choice of the first gene is the best one, and the dearest
+    values = np.column_stack([10 - 3 * genes[:, 0] - genes[:, 1], 1 + genes.sum(1)])
+    problem = TabularProblem(genes, values, ("error", "params"))
+    space = problem.space
+    mask = space.allowed.copy()
+    whole = kept_truth(space.restrict(mask), problem)
+    assert whole == {"networks": 6, "of": 6, "excess": 0.0, "hypervolume": 1.0, "recall": 1.0}
+    mask[0, 1] = False
+    part = kept_truth(space.restrict(mask), problem)
+    assert part["networks"] == 4 and part["excess"] > 0
+    assert part["hypervolume"] < 1 and part["recall"] < 1
+    with pytest.raises(InputError, match="no restriction of the space of the table"):
+        kept_truth(CategoricalSpace(name="other", n_choices=[2, 2]), problem)
