@@ -339,7 +339,7 @@ def _show_run(done: Any, plugins: str = "") -> None:
         print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
         _print_networks(networks, columns, values)
     print(f"run folder  {path}")
-    more = [f"{name}.png" for name in ("hypervolume", "distributions", "saliency")]
+    more = [f"{name}.png" for name in ("hypervolume", "distributions", "saliency", "pruning")]
     there = [name for name in more if (done.folder.figures / name).is_file()]
     print(f"figures     {', '.join([str(done.folder.figures / 'front.png'), *there])}")
     if not len(front):

@@ -47,8 +47,9 @@ class TrainingConfig:
     half_resolution: float | None = None
     """Share of the steps, from the first on, that see images of half the side: far cheaper."""
     paths: str | None = None
-    """Networks of a step: "uniform" (one at random), "fair" (every choice equally often) or
-    "spread" (fair ones in turn with some of all sizes that are likely near the front)."""
+    """Networks of a step: "uniform" (one at random), "fair" (every choice equally often), "spread"
+    (fair ones in turn with some of all sizes that are likely near the front), or "dropout"
+    (mixtures of all operations, dropped at a rising rate: path dropout)."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""
@@ -99,6 +100,18 @@ class RunConfig:
     saliency: str | None = None
     """Variant of that table: main-effect (the default), removal, exact, fisher, second-order or
     taylor."""
+    prune: str | None = None
+    """Strike choices out of the space while the supernet is trained: "global", "shallow-first",
+    "deep-first", "round-robin" or "random"; "global" was measured as best."""
+    prune_to: float | None = None
+    """With --prune: genomes that are left at most, such as 1e3."""
+    prune_keep: float | None = None
+    """With --prune: share of all choices that stays; by default 0.7."""
+    prune_by: str | None = None
+    """With --prune: what choices are scored by: main-effect (the default), error, removal, exact,
+    fisher, second-order or taylor."""
+    prune_epochs: float | None = None
+    """With --prune: epochs between two levels; by default levels are spread over the training."""
     distributions: int | None = None
     """Distributions of "multi-distribution", each for an architecture of its own; by default 8."""
     joint: bool = False
@@ -143,6 +156,9 @@ class RunConfig:
         _at_least(self, "pop_size", 2)
         _at_least(self, "distributions", 1)
         _at_least(self, "weight_steps", 1)
+        _at_least(self, "prune_to", 1)
+        _at_least(self, "prune_keep", 0.0, strict=True)
+        _at_least(self, "prune_epochs", 0.0)
         _at_least(self, "seed", 0)
         _at_least(self, "width", 0.0, strict=True)
         _at_least(self, "train_images", 2)

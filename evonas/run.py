@@ -35,6 +35,7 @@ from evonas.runs import (
 from evonas.search.joint import begin
 from evonas.stages import (
     Plan,
+    PruneSupernet,
     ScoreSaliency,
     SearchFront,
     TrainJointly,
@@ -194,6 +195,8 @@ def run(
 def _training_stages(workspace: Workspace) -> list[TrainSupernet]:
     if not workspace.trains:
         return []
+    if workspace.config.prune:
+        return [PruneSupernet(workspace)]
     return [TrainJointly(workspace) if workspace.config.joint else TrainSupernet(workspace)]
 
 
@@ -208,6 +211,7 @@ def summary(config: RunConfig) -> str:
         f"space {config.space}",
         *_training_summary(config),
         f"{config.algorithm}: {config.evaluations} evaluations",
+        *([f"pruning: {config.prune} by {config.prune_by}"] if config.prune else []),
         *([f"saliency: {config.saliency}"] if config.saliency else []),
         *config.cost,
         *config.constraint,

@@ -148,6 +148,34 @@ def test_a_guided_search_killed_anywhere(unbroken_guided, tmp_path, where, count
     assert (folder / "figures" / "saliency.png").is_file()
 
 
+PRUNED = [*TRAINED, "--prune", "global"]
+
+
+@pytest.fixture(scope="module")
+def unbroken_pruned(tmp_path_factory) -> Path:
+    return run(*PRUNED, "--runs", tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("step", 20),  # between levels
+        ("rename", 5),  # writing a checkpoint
+        ("rename", 8),  # writing pruning.csv, the weights, or what surrounds them
+        ("rename", 9),
+        ("rename", 10),
+        ("evaluate", 6),  # in the search
+        ("journal", 7),
+    ],
+)
+def test_a_pruning_killed_anywhere(unbroken_pruned, tmp_path, where, count):
+    folder = killed(where, count, *PRUNED, "--runs", tmp_path)
+    assert found(resumed(folder)) == found(unbroken_pruned)
+    account = (unbroken_pruned / "pruning.csv").read_bytes()
+    assert (folder / "pruning.csv").read_bytes() == account
+    assert (folder / "figures" / "pruning.png").is_file()
+
+
 def test_a_selection_by_saliency_killed_in_the_search(tmp_path):
     selection = [*TRAINED, "--algorithm", "saliency"]
     whole = run(*selection, "--runs", tmp_path / "whole")

@@ -1,7 +1,8 @@
-"""The stages of the main job: plan, supernet or joint, saliency, search, results."""
+"""The stages of the main job: plan, supernet (joint, or pruning), saliency, search, results."""
 
 from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
+from evonas.stages.pruning import PruneSupernet
 from evonas.stages.results import WriteResults
 from evonas.stages.saliency import ScoreSaliency
 from evonas.stages.search import SearchFront
@@ -10,6 +11,7 @@ from evonas.stages.workspace import Workspace
 
 __all__ = [
     "Plan",
+    "PruneSupernet",
     "ScoreSaliency",
     "SearchFront",
     "TrainJointly",

@@ -5,8 +5,6 @@ import os
 import time
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
-
 from evonas.config import (
     INHERITED,
     RunConfig,
@@ -37,7 +35,10 @@ from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
-from evonas.supernet.paths import get_paths
+from evonas.supernet.paths import MixtureSampling, get_paths, passes_of_step
+from evonas.supernet.struck import CRITERION as PRUNE_BY
+from evonas.supernet.struck import KEEP as PRUNE_KEEP
+from evonas.supernet.struck import check_pruning, rounds
 from evonas.supernet.variants import VARIANTS
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
@@ -133,6 +134,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     undecided = bool(free - {"validation_images"})
     if "steps" not in free:
         _check_joint(filled)
+        _check_pruning(filled, problem)
     if not undecided and not measure:
         return Plan(filled, workspace)
     use_threads(filled)
@@ -149,6 +151,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         least=max(least, filled.pop_size),
     )
     _check_joint(numbers)
+    _check_pruning(numbers, problem)
     if numbers.validation_images != filled.validation_images:
         workspace = Workspace(numbers)
     workspace.config = numbers
@@ -169,6 +172,11 @@ def _left_open(config: RunConfig) -> frozenset[str]:
 
 def _check_joint(config: RunConfig) -> None:
     if config.joint:
+        if isinstance(get_paths(config.training.paths or "uniform"), MixtureSampling):
+            raise InputError(
+                f"a joint search trains single networks, not the mixtures of "
+                f"'{config.training.paths}'; give --training.paths spread"
+            )
         assert config.training.steps and config.weight_steps
         check_turns(config.training.steps, config.weight_steps)
 
@@ -179,7 +187,7 @@ def _check_batch(config: RunConfig, problem: SupernetProblem) -> None:
     assert size
     problem.data.train.steps(size)
     paths = get_paths(config.training.paths or "uniform")
-    check_batch(size, len(paths.sample(problem.space, np.random.default_rng(0))))
+    check_batch(size, passes_of_step(paths, problem.space))
 
 
 def fill(config: RunConfig) -> RunConfig:
@@ -196,6 +204,7 @@ def fill(config: RunConfig) -> RunConfig:
         raise unknown("algorithm", config.algorithm, list_algorithms())
     config = _fill_distributions(config)
     config = _fill_saliency(config)
+    config = _fill_pruning(config)
     if data in TABLES:
         return _fill_table(config, data)
     if config.supernet:
@@ -297,7 +306,59 @@ def _fill_saliency(config: RunConfig) -> RunConfig:
     return config
 
 
+def _fill_pruning(config: RunConfig) -> RunConfig:
+    if config.prune is None:
+        for name in ("prune_to", "prune_keep", "prune_by", "prune_epochs"):
+            if getattr(config, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise InputError(
+                    f"{flag} is of a pruning; give --prune global with it, or leave it out"
+                )
+        return config
+    if config.joint:
+        raise InputError(
+            "distributions of a joint search narrow the space themselves; leave --prune or "
+            "--joint out"
+        )
+    if config.supernet and RunFolder.open(config.supernet).pruning.is_file():
+        raise InputError(
+            f"the space of {config.supernet} has been pruned already; leave --prune out"
+        )
+    if config.supernet and config.prune_epochs is not None:
+        raise InputError(
+            f"the supernet of {config.supernet} is trained already, so that levels have no epochs "
+            "between them; leave --prune-epochs out"
+        )
+    if config.prune_to is not None and config.prune_keep is not None:
+        raise InputError("--prune-to and --prune-keep both say how much stays; give one of them")
+    keep = (
+        PRUNE_KEEP if config.prune_to is None and config.prune_keep is None else config.prune_keep
+    )
+    return replace(config, prune_keep=keep, prune_by=config.prune_by or PRUNE_BY)
+
+
+def _check_pruning(config: RunConfig, problem: SupernetProblem) -> None:
+    """Refuse what a pruning cannot do, before anything is trained."""
+    if config.prune is None:
+        return
+    check_pruning(
+        problem.space,
+        order=config.prune,
+        criterion=config.prune_by or PRUNE_BY,
+        keep=config.prune_keep,
+        size=config.prune_to,
+        epochs=config.prune_epochs,
+    )
+    if not config.supernet and config.training.steps:
+        rounds(problem.space, config.training, problem.data.train, config.prune_epochs)
+
+
 def _fill_table(config: RunConfig, name: str) -> RunConfig:
+    if config.prune is not None:
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks, with no supernet to prune; leave "
+            "--prune out"
+        )
     if config.saliency is not None:
         raise InputError(
             f"'{config.problem}' is a table of measured networks, with no supernet that says what "

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evonas.analysis import PruningAccount
 from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
-    from evonas.supernet.paths import PathSampling
+    from evonas.supernet.paths import Strategy
     from evonas.training.trainer import Companion
 
 
@@ -39,6 +40,9 @@ class TrainSupernet:
             supernet = self.workspace.supernet_problem().supernet
             if supernet is None:  # not so where the plan has loaded and checked it already
                 supernet = self.workspace.load_supernet(config.supernet)
+            pruning = RunFolder.open(config.supernet).pruning
+            if pruning.is_file():
+                PruningAccount.load(pruning).write(context.folder.pruning)
             supernet.save(self.weights(context.folder))
             context.progress.say(f"supernet taken from {config.supernet}")
             return
@@ -50,7 +54,7 @@ class TrainSupernet:
         context: Context,
         supernet: Supernet,
         *,
-        paths: PathSampling | None = None,
+        paths: Strategy | None = None,
         companion: Companion | None = None,
     ) -> bool:
         """Train and keep the weights; whether the end was reached."""

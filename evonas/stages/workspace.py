@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymoo.core.algorithm import Algorithm
 
+from evonas.analysis import PruningAccount
 from evonas.config import RunConfig, cost_files
 from evonas.errors import InputError
 from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
 from evonas.runs import RunFolder
 from evonas.search import get_algorithm
+from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -33,10 +35,21 @@ class Workspace:
     @cached_property
     def problem(self) -> SupernetProblem | TabularProblem:
         """The problem, its supernet not loaded yet."""
+        return self._problem(self.config.space)
+
+    def narrow(self, folder: RunFolder) -> None:
+        """Make the problem one of what the run's pruning has left, where there was one."""
+        if not folder.pruning.is_file() or self.problem.space.base is not self.problem.space:
+            return
+        kept = self.problem.space.restrict(PruningAccount.load(folder.pruning).allowed)
+        del self.problem  # its data with it
+        self.problem = self._problem(kept)
+
+    def _problem(self, space: SearchSpace | str | None) -> SupernetProblem | TabularProblem:
         config = self.config
         return get_problem(
             config.problem,
-            config.space,
+            space,
             config.data_dir,
             config.device,
             constraints=config.constraint,
@@ -118,7 +131,8 @@ class Workspace:
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
-        """The problem, with the run's own trained supernet where it has one."""
+        """The problem, pruned where the run is, with its own trained supernet where it has one."""
+        self.narrow(folder)
         problem = self.problem
         if isinstance(problem, SupernetProblem) and problem.supernet is None:
             problem.supernet = self.load_supernet(folder.path)
