@@ -48,8 +48,7 @@ from evonas.problems.defaults import SALIENCY_BATCHES, defaults_for
 from evonas.search import get_algorithm
 from evonas.spaces import CellSpace, SearchSpace, get_space
 from evonas.supernet import Supernet, removal_effects, saliency_table
-from evonas.supernet.saliency import CONTEXTS
-from evonas.supernet.variants import VARIANTS
+from evonas.supernet.variants import CONTEXTS, VARIANTS
 
 TARGETS = (0.95, 0.99)
 AFTER = (100, 200, 400)

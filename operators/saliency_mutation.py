@@ -1,5 +1,6 @@
 """Mutation that moves the genes with most to gain, to choices that a saliency table favours."""
 
+import numbers
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -108,6 +109,9 @@ def _prices(
 
 
 def _check(floor: float, temperature: float) -> None:
+    for name, value in (("floor", floor), ("temperature", temperature)):
+        if not isinstance(value, numbers.Real):
+            raise ValueError(f"{name}={value!r} is no number")
     if not 0 <= floor <= 1:
         raise ValueError(f"floor={floor} is no share; give a number from 0 to 1")
     if not 0 < temperature < np.inf:

@@ -120,16 +120,16 @@ class SupernetProblem(ArchitectureProblem):
         """
         from evonas.supernet import saliency_table
 
-        supernet = self._trained()
+        supernet = self._trained("saliency")
         if variant not in self._saliency:
             batches = min(SALIENCY_BATCHES, supernet.validation_batches)
             self._saliency[variant] = saliency_table(supernet, batches, variant)
         return self.space.lower_table(self._saliency[variant])
 
-    def _trained(self) -> Supernet:
+    def _trained(self, what: str = "evaluating") -> Supernet:
         if self.supernet is None or not self.supernet.trained:
             raise InputError(
-                "evaluating needs a trained supernet: call problem.train('2m'), or give "
+                f"{what} needs a trained supernet: call problem.train('2m'), or give "
                 "get_problem(..., supernet=) a trained Supernet or a run folder"
             )
         return self.supernet

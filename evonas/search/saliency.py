@@ -22,8 +22,10 @@ from evonas.search.parts import POP_SIZE, canonical_of, population_size
 class SaliencySearch(Algorithm):
     """Evaluates the architectures of highest saliency - price * cost, and nothing else.
 
-    The first one has the highest saliency, the last one the lowest cost. Between them there is one
-    for each range of prices; those that break a limit which is known beforehand are left out.
+    One has the highest saliency, another the lowest cost. Between them there is one for each range
+    of prices; those that break a limit which is known beforehand are left out. Both ends are
+    evaluated first, then the one halfway between them, and so on: with fewer evaluations than
+    architectures they are spread over all prices.
 
     Args:
         saliency: float (n_var, max choices); None asks the problem.
@@ -46,9 +48,9 @@ class SaliencySearch(Algorithm):
             if not len(X):
                 raise InputError(
                     "no architecture of highest saliency keeps the limits; loosen them, or search "
-                    "with another algorithm"
+                    "with another algorithm (--supernet takes the trained weights of a run)"
                 )
-        new = SeenBefore(canonical_of(problem)).do(Population.new(X=X))
+        new = SeenBefore(canonical_of(problem)).do(Population.new(X=X[halving(len(X))]))
         self._left = as_genomes(new.get("X"))
 
     def _initialize_infill(self) -> Population | None:
@@ -68,6 +70,18 @@ class SaliencySearch(Algorithm):
         if infills is not None:
             self.known = Population.merge(self.known, infills)
         self.pop = self.known
+
+
+def halving(n: int) -> list[int]:
+    """The numbers below n: both ends, what is halfway between, halfway between these, and so on."""
+    order = [0, n - 1] if n > 1 else list(range(n))
+    gaps = [(0, n - 1)]
+    for low, high in gaps:  # it grows
+        if high - low > 1:
+            middle = (low + high) // 2
+            order.append(middle)
+            gaps += [(low, middle), (middle, high)]
+    return order
 
 
 def saliency_search(

@@ -21,6 +21,7 @@ from evonas.problems import SupernetProblem
 from evonas.problems.defaults import (
     JOINT_EVALUATIONS,
     SALIENCY,
+    SALIENCY_BATCHES,
     TABLE_EVALUATIONS,
     defaults_for,
     evaluations_of,
@@ -36,10 +37,10 @@ from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import MixtureSampling, get_paths, passes_of_step
+from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
-from evonas.supernet.struck import check_pruning, rounds
-from evonas.supernet.variants import VARIANTS
+from evonas.supernet.variants import VARIANTS, passes_of
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
@@ -88,8 +89,11 @@ class Plan:
         assert config.training.steps and config.evaluations
         images = len(self.workspace.supernet_problem().data.validation)
         train = 0.0 if config.supernet else config.training.steps * timing.step
+        name = "joint" if config.joint else "pruning" if config.prune else "supernet"
+        saliency = timing.image * _images_of_saliency(self.workspace)
         return {
-            "joint" if config.joint else "supernet": train,
+            name: train + timing.image * _images_of_pruning(self.workspace),
+            **({"saliency": saliency} if config.saliency else {}),
             "search": config.evaluations * images * timing.image,
         }
 
@@ -149,6 +153,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         images=len(problem.data.validation),
         free=free,
         least=max(least, filled.pop_size),
+        beside=timing.image * (_images_of_pruning(workspace) + _images_of_saliency(workspace)),
     )
     _check_joint(numbers)
     _check_pruning(numbers, problem)
@@ -408,6 +413,7 @@ def divide(
     images: int,
     free: frozenset[str],
     least: int | None = None,
+    beside: float = 0.0,
 ) -> RunConfig:
     """Divide the time that is left between training and search.
 
@@ -418,6 +424,7 @@ def divide(
         images: validation images there are by these settings.
         free: which of "evaluations", "validation_images" and "steps" may be changed.
         least: evaluations that the search needs; a population, if None.
+        beside: seconds that neither of the two has, for scores of choices.
 
     Returns:
         The settings with numbers that fit into the time.
@@ -426,7 +433,7 @@ def divide(
         InputError: the time is too short to train and search anything.
     """
     assert config.evaluations and config.training.steps
-    usable = left * (1 - RESERVE_SHARE) - RESERVE_SECONDS
+    usable = left * (1 - RESERVE_SHARE) - RESERVE_SECONDS - beside
     may_train = "steps" in free and not config.supernet
     fixed = 0.0 if config.supernet or may_train else config.training.steps * timing.step
     share = usable * SEARCH_SHARE if may_train else usable - fixed
@@ -443,13 +450,13 @@ def divide(
             search = least * images * timing.image
             train = LEAST_STEPS * timing.step
             needed = max(search / SEARCH_SHARE, search + train) if may_train else search + fixed
-            raise _too_small(config, left, needed)
+            raise _too_small(config, left, needed + beside)
     steps = config.training.steps
     if may_train:
         steps = int((usable - evaluations * images * timing.image) / timing.step)
         if steps < LEAST_STEPS:
             needed = (LEAST_STEPS + 1) * timing.step + evaluations * images * timing.image
-            raise _too_small(config, left, needed)
+            raise _too_small(config, left, needed + beside)
     return replace(
         config,
         evaluations=evaluations,
@@ -493,6 +500,36 @@ def images_of_a_turn(workspace: Workspace) -> float:
     half = max(config.training.half_resolution or 0.0, WARM_UP)
     share = (half - WARM_UP) * HALF_STEP + 1.0 - half
     return batch * share / config.weight_steps
+
+
+def _images_of_saliency(workspace: Workspace) -> float:
+    """Images on which networks are scored for a saliency table, each counted for each network."""
+    config, problem = workspace.config, workspace.supernet_problem()
+    if config.saliency is None:
+        return 0.0
+    space = problem.space
+    passes = passes_of(config.saliency, space.n_var, int(space.n_choices.sum()))
+    return passes * _scored_images(problem, SALIENCY_BATCHES)
+
+
+def _images_of_pruning(workspace: Workspace) -> float:
+    """The same for a pruning, in images of full size."""
+    config, problem = workspace.config, workspace.supernet_problem()
+    if config.prune is None or config.prune_by is None:
+        return 0.0
+    space, choices = problem.space, int(problem.space.n_choices.sum())
+    children = CHILDREN_PER_CHOICE * choices
+    if config.prune_by not in ("error", "main-effect"):
+        children = round(passes_of(config.prune_by, space.n_var, choices))
+    half = not config.supernet and (config.training.half_resolution or 0.0) >= END
+    size = HALF_STEP if half else 1.0
+    return len(space.levels) * children * size * _scored_images(problem, BATCHES)
+
+
+def _scored_images(problem: SupernetProblem, batches: int) -> int:
+    from evonas.supernet.supernet import EVALUATION_BATCH
+
+    return min(batches * EVALUATION_BATCH, len(problem.data.validation))
 
 
 def use_threads(config: RunConfig) -> None:

@@ -21,12 +21,18 @@ from evonas.spaces import SearchSpace
 from evonas.spaces.space import BoolArray, FloatArray
 from evonas.supernet.paths import Strategy
 from evonas.supernet.saliency import saliency_table, sample_contexts
-from evonas.supernet.struck import CRITERION, KEEP, ORDER, Struck, check_pruning, rounds
+from evonas.supernet.struck import (
+    BATCHES,
+    CHILDREN_PER_CHOICE,
+    CRITERION,
+    KEEP,
+    ORDER,
+    Struck,
+    check_pruning,
+    rounds,
+)
 from evonas.supernet.supernet import Supernet
 from evonas.training.schedule import half_steps
-
-# Sampled children for each choice that is left, and validation batches that they are scored on.
-CHILDREN_PER_CHOICE, BATCHES = 8, 4
 
 
 @dataclass(frozen=True)

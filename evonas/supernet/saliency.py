@@ -20,13 +20,8 @@ from evonas.operators.saliency import main_effects
 from evonas.spaces.space import FloatArray, IntArray
 from evonas.supernet.paths import FairPaths
 from evonas.supernet.supernet import Supernet
-from evonas.supernet.variants import VARIANTS
+from evonas.supernet.variants import CONTEXTS, VARIANTS, children_of
 from evonas.training.trainer import half_size
-
-# Paths that operations are weighed in, and children whose losses main effects are fitted to.
-CONTEXTS, CHILDREN = 12, 300
-# Children for each choice, at least: so many more than what is fitted.
-CHILDREN_PER_CHOICE = 4
 
 Batches = int | Collection[int] | Iterable[tuple[Tensor, Tensor]]
 Images = Sequence[tuple[Tensor, Tensor]]
@@ -103,7 +98,7 @@ def saliency_table(
         raise unknown("saliency", variant, VARIANTS)
     if removal not in ("zero", "renormalise"):
         raise InputError(f"removal is '{removal}'; give 'zero' or 'renormalise'")
-    if group < 1:
+    if not isinstance(group, int | np.integer) or group < 1:
         raise InputError(f"group is {group}; give a number of images of at least 1")
     images = _images(supernet, batches)
     if half_resolution:
@@ -122,8 +117,8 @@ def saliency_table(
         )
     space = supernet.space
     if variant == "main-effect":
-        least = max(CHILDREN, CHILDREN_PER_CHOICE * int(space.n_choices.sum()))
-        X = sample_contexts(supernet, least if contexts is None else contexts, seed)
+        children = children_of(int(space.n_choices.sum())) if contexts is None else contexts
+        X = sample_contexts(supernet, children, seed)
         return _main_effects(supernet, images, X)
     X = sample_contexts(supernet, CONTEXTS if contexts is None else contexts, seed)
     held = _one_hot(supernet, X)
@@ -255,6 +250,11 @@ def _images(supernet: Supernet, batches: Batches) -> Images:
     """Batches of images as given, or those of the validation images that were named."""
     if isinstance(batches, int | np.integer):
         batches = range(int(batches))
+    if not isinstance(batches, Iterable):
+        raise InputError(
+            f"batches to score saliency on are {batches!r}; give a number of validation batches, "
+            "some of them, or pairs of images and labels"
+        )
     given: list[Any] = list(batches)
     if not given:
         raise InputError("no batch to score saliency on; give one or more")
@@ -280,6 +280,9 @@ def _images(supernet: Supernet, batches: Batches) -> Images:
             raise InputError(f"a batch has {len(part)} images and labels {tuple(labels.shape)}")
         if not len(part):
             raise InputError("a batch to score saliency on holds no image; leave it out")
+        classes = supernet.space.num_classes
+        if labels.is_floating_point() or not ((labels >= 0) & (labels < classes)).all():
+            raise InputError(f"labels of a batch are no integers from 0 to {classes - 1}")
         dtype = next(supernet.network.parameters()).dtype
         images.append((part.to(dtype), labels.long()))
     return images
@@ -317,7 +320,10 @@ def sample_contexts(supernet: Supernet, contexts: int | npt.ArrayLike, seed: int
 
 
 def _checked_gates(supernet: Supernet, gates: npt.ArrayLike) -> FloatArray:
-    weights = np.array(gates, dtype=np.float64)
+    try:
+        weights = np.array(gates, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("gates hold something that is no number") from None
     allowed = supernet.space.allowed
     if weights.shape != allowed.shape:
         raise InputError(

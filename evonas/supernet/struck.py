@@ -15,6 +15,9 @@ CRITERION = "main-effect"
 # Share of the training before the first level, and before the last one, where no epochs are said.
 BEGIN, END = 0.4, 0.8
 
+# Sampled children for each choice that is left, and validation batches that they are scored on.
+CHILDREN_PER_CHOICE, BATCHES = 8, 4
+
 ORDERS = ("shallow-first", "deep-first", "round-robin", "random", "global")
 
 # Measured as the best order, and the share of choices that stays where nothing is said.

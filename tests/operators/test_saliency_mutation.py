@@ -179,6 +179,7 @@ def test_prices_turn_where_the_best_genome_does(seed, ties):
         ({"table": np.ones((2, 2)), "cost": np.ones((2, 3))}, "the same genes and choices"),
         ({"table": np.ones((2, 2)), "floor": 1.5}, "floor=1.5"),
         ({"table": np.ones((2, 2)), "temperature": 0}, "temperature=0"),
+        ({"table": np.ones((2, 2)), "floor": "a"}, "floor='a' is no number"),
         ({"table": np.ones((2, 2)), "prob_var": 2}, "prob_var=2"),
         ({"table": np.ones((2, 2)), "prob": 2}, "prob=2"),
     ],

@@ -149,3 +149,21 @@ def test_a_budget_counts_what_distributions_score():
     assert 100 < batch <= 125
     with pytest.raises(InputError, match="leave distributions 0|too small"):
         plan(RunConfig(**JOINT, weight_steps=10**6, budget="60s"))
+
+
+def test_scores_of_choices_take_time_beside_training_and_search(config):
+    plain = divide(600, TIMING, config, images=2000, free=ALL)
+    beside = divide(600, TIMING, config, images=2000, free=ALL, beside=100)
+    shorter = divide(500, TIMING, config, images=2000, free=ALL)
+    assert beside.training.steps < plain.training.steps
+    assert abs(cost(beside) - cost(shorter)) < 0.03 * cost(shorter)
+
+
+def test_a_dry_run_tells_of_all_stages():
+    said = RunConfig(
+        problem="digits-params", device="cpu", prune="global", mutation="saliency",
+        saliency="exact",
+    )  # fmt: skip
+    expected = plan(said, measure=True).expected
+    assert list(expected) == ["pruning", "saliency", "search"]
+    assert min(expected.values()) > 0

@@ -304,6 +304,10 @@ def test_the_same_images_can_be_given_in_three_ways(trained):
         ({"batches": [3.5]}, "pairs of images and labels"),
         ({"batches": [(torch.zeros(2, 3, 3, 3), torch.zeros(2))]}, "normalised floats"),
         ({"batches": [(torch.zeros(2, 1, 8, 8), torch.zeros(3))]}, "labels"),
+        ({"batches": [(torch.zeros(2, 1, 8, 8), torch.tensor([0, 10]))]}, "from 0 to 9"),
+        ({"batches": 2.0}, "batches to score saliency on are 2.0"),
+        ({"group": 1.5}, "group is 1.5"),
+        ({"gates": [["a"]]}, "no number"),
     ],
 )
 def test_what_makes_no_sense_is_refused(trained, settings, message):
