@@ -224,6 +224,7 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         if budget:
             # A new budget decides these anew.
             base = replace(base, evaluations=None, training=replace(base.training, steps=None))
+        base = _other_pruning(base, options)
     elif supernet:
         # Another search of the same problem, unless another one of the same data is named.
         other = load(_folder(supernet).config)
@@ -240,6 +241,15 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         named = replace(base, problem=_value(options, "--problem") or base.problem)
         base = replace(fill(replace(named, device="cpu")), device="auto", threads=None)
     return _parse(RunCommand, options, "run", RunCommand(settings=base))
+
+
+def _other_pruning(base: RunConfig, options: Sequence[str]) -> RunConfig:
+    """Stored settings without those of a pruning that the command line decides anew."""
+    if _value(options, "--prune") == "None":
+        return replace(base, prune_to=None, prune_keep=None, prune_by=None, prune_epochs=None)
+    if _value(options, "--prune-to"):
+        return replace(base, prune_keep=None)
+    return replace(base, prune_to=None) if _value(options, "--prune-keep") else base
 
 
 def _merged(options: Sequence[str], name: str) -> list[str]:

@@ -169,6 +169,10 @@ def best_genomes(saliency: np.ndarray, cost: np.ndarray) -> np.ndarray:
 
 PRICES = 64  # of cost, at which choices are compared
 
+# Costs of a gene that differ by less than this share of their range count as equal: the price at
+# which two of them turn is no price that anybody would pay.
+GRAIN = 1e-3
+
 
 def standing(saliency: np.ndarray, cost: np.ndarray | None = None) -> np.ndarray:
     """How well each choice of a gene stands against the others, at all prices of cost.
@@ -177,7 +181,7 @@ def standing(saliency: np.ndarray, cost: np.ndarray | None = None) -> np.ndarray
     at some prices is what the gene would lose without it, as a mean over all prices; that of any
     other is below zero: what it lacks to the best where it comes closest. Prices are those at which
     the best choice of some gene changes, and a factor of 2 beyond, log-uniformly; where cost
-    decides nothing the only price is 0.
+    decides nothing the only price is 0. Costs of a gene within 0.1 % of their range are equal.
 
     Args:
         saliency: `(n_var, max choices)`, NaN where there is no choice.
@@ -187,7 +191,7 @@ def standing(saliency: np.ndarray, cost: np.ndarray | None = None) -> np.ndarray
         float `(n_var, max choices)` in the unit of saliency; infinite for the only choice of a
         gene; NaN where there is no choice.
     """
-    costs = np.zeros_like(saliency) if cost is None else cost
+    costs = np.zeros_like(saliency) if cost is None else _levelled(cost)
     turns = turning_prices(saliency, costs)
     prices = np.geomspace(turns[0] / 2, 2 * turns[-1], PRICES) if len(turns) else np.zeros(1)
     there = ~np.isnan(saliency)
@@ -202,3 +206,15 @@ def standing(saliency: np.ndarray, cost: np.ndarray | None = None) -> np.ndarray
         gain = np.where(first, ahead, 0).mean(axis=0)
         table = np.where(first.any(axis=0), gain, ahead.max(axis=0))
     return np.where(there, table, np.nan)
+
+
+def _levelled(cost: np.ndarray) -> np.ndarray:
+    """Costs of which those that hardly differ within a gene are made equal."""
+    table = np.array(cost, dtype=float)
+    for costs in table:
+        order = np.argsort(costs)[: int(np.sum(~np.isnan(costs)))]
+        grain = GRAIN * (costs[order[-1]] - costs[order[0]]) if len(order) else 0.0
+        for before, place in zip(order, order[1:], strict=False):
+            if costs[place] - costs[before] <= grain:
+                costs[place] = costs[before]
+    return table

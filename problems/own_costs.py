@@ -29,7 +29,8 @@ def register_cost(name: str, make: Factory) -> None:
     Args:
         name: letters, digits and underscores, such as "latency".
         make: takes the space of a problem, returns the vectorised function X (n, n_var) -> (n,) of
-            its canonical genomes, to be minimised.
+            its canonical genomes, to be minimised. Where the problem's space is restricted, as
+            after a pruning, it is asked about the base space and in its numbering.
 
     Raises:
         InputError: the name is taken or no name of a cost.
@@ -92,7 +93,7 @@ def make_costs(
         )
     for name, make in _FACTORIES.items():
         try:
-            made[name] = make(space)
+            made[name] = _lifted(make(space.base), space, name)
         except InputError:
             raise
         except Exception as error:
@@ -109,6 +110,15 @@ def make_costs(
         for cost in functions.values():
             cost(X)
     return made | functions
+
+
+def _lifted(function: Any, space: SearchSpace, name: str) -> Any:
+    """A cost of the base space as one of a restricted space."""
+    if space is space.base or not callable(function):
+        return function
+    if isinstance(function, AdditiveCost):
+        return AdditiveCost(space, function.table, function.constant, name=name)
+    return lambda X: function(space.lift(X))
 
 
 class Checked:

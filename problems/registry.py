@@ -144,7 +144,8 @@ def get_problem(
         data_dir: folder of the data set; else EVONAS_DATA, else a download into the user's cache.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
         supernet: a trained `Supernet`, which scores on the images that it was made with, or a run
-            folder whose supernet is loaded.
+            folder whose supernet is loaded. Of one that was pruned, what is left is the space of
+            the problem, unless a restricted one is given.
         constraints: limits on costs, such as "params<=500000".
         costs: costs of one's own by name, such as "latency": a CSV file (see
             `AdditiveCost.from_csv`), or a vectorised function of canonical genomes X (n, n_var) ->
@@ -211,6 +212,12 @@ def get_problem(
         space = get_space(
             space or defaults.space, num_classes=data.num_classes, input_shape=data.input_shape
         )
+    if isinstance(supernet, str | Path):
+        from evonas.supernet import Supernet
+
+        supernet = Supernet.load(supernet, data, space=space)
+    if supernet is not None:
+        space = _searched(space, supernet.space)
     problem = SupernetProblem(
         space,
         data,
@@ -221,16 +228,24 @@ def get_problem(
         width=width or defaults.width,
         name=name,
     )
-    if isinstance(supernet, str | Path):
-        from evonas.supernet import Supernet
-
-        supernet = Supernet.load(supernet, data, space=space)
-    if supernet is not None and supernet.space.base is not space.base:
-        same = (supernet.space.base.name, supernet.space.num_classes, supernet.space.input_shape)
-        if same != (space.base.name, space.num_classes, space.input_shape):
-            raise InputError(
-                f"the supernet is one of the space '{same[0]}' with {same[1]} classes, not of "
-                f"'{space.base.name}' with {space.num_classes}; give the space it was trained for"
-            )
     problem.supernet = supernet
     return problem
+
+
+def _searched(space: SearchSpace, trained: SearchSpace) -> SearchSpace:
+    """The space of a problem with a trained supernet: what its pruning has left, if there was one.
+
+    Raises:
+        InputError: the supernet is one of another space.
+    """
+    same = (trained.base.name, trained.num_classes, trained.input_shape)
+    if trained.base is not space.base and same != (
+        space.base.name,
+        space.num_classes,
+        space.input_shape,
+    ):
+        raise InputError(
+            f"the supernet is one of the space '{same[0]}' with {same[1]} classes, not of "
+            f"'{space.base.name}' with {space.num_classes}; give the space it was trained for"
+        )
+    return space.restrict(trained.allowed) if space is space.base else space

@@ -68,6 +68,13 @@ class SupernetProblem(ArchitectureProblem):
 
     @supernet.setter
     def supernet(self, supernet: Supernet | None) -> None:
+        if supernet is not None:
+            known = supernet.space.allowed
+            if known.shape == self.space.allowed.shape and (self.space.allowed & ~known).any():
+                raise InputError(
+                    "the supernet was pruned, and the problem is of more than is left; make it "
+                    "with get_problem(..., supernet=), which takes what is left"
+                )
         self._supernet = supernet
         self._saliency: dict[str, np.ndarray] = {}
         self._cache.clear()

@@ -321,11 +321,9 @@ def draw_pruning(account: PruningAccount, figure: Figure) -> Figure:
         bar = figure.colorbar(image, ax=ax, pad=0.02, boundaries=np.arange(most + 1) + 0.5)
         bar.set_ticks(list(range(1, most + 1)) if most <= 12 else [1, most])
         bar.set_label("struck out, in order", fontsize=8)
-    before, after = (10**log10 for log10 in account.log10_sizes)
-    sizes = f"{before:,.0f} to {after:,.0f} genomes" if before < 1e7 else (
-        f"10^{account.log10_sizes[0]:.1f} to 10^{account.log10_sizes[1]:.1f} genomes"
-    )  # fmt: skip
-    title = [account.name, sizes, "green stays"]
+    logs = account.log10_sizes
+    sizes = " to ".join(f"10^{log:.1f}" if logs[0] > 7 else f"{10**log:,.0f}" for log in logs)
+    title = [account.name, f"{sizes} genomes", "green stays"]
     ax.set_title(" · ".join(filter(None, title)), loc="left", fontsize=10)
     return figure
 

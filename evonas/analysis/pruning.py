@@ -61,6 +61,23 @@ class PruningAccount:
         table[tuple(np.transpose(self.kept))] = True
         return table
 
+    def mask(self, space: "SearchSpace") -> np.ndarray:
+        """What is left, for `restrict`: bool (n_var, max choices of the base space).
+
+        Args:
+            space: the space, restricted or not, that the account is of.
+
+        Raises:
+            InputError: it is of another space.
+        """
+        shape, allowed = space.base.allowed.shape, self.allowed
+        if len(allowed) != shape[0] or allowed.shape[1] > shape[1]:
+            raise InputError(
+                f"the account is of {allowed.shape[0]} genes with up to {allowed.shape[1]} choices;"
+                f" the space '{space.name}' has {shape[0]} with up to {shape[1]}"
+            )
+        return np.pad(allowed, ((0, 0), (0, shape[1] - allowed.shape[1])))
+
     @property
     def log10_sizes(self) -> tuple[float, float]:
         """Decimal logarithms of the numbers of genomes before and after."""
@@ -159,32 +176,44 @@ def kept_truth(space: "SearchSpace", problem: "TabularProblem") -> dict[str, flo
 
     Args:
         space: a restriction of the table's space with at most a million genomes.
-        problem: of the published table, over all of its space.
+        problem: of the published table, over all of its space. What breaks its limits does not
+            count.
 
     Returns:
-        ``networks`` and ``of``: distinct ones left and before; ``excess``: mean excess error of the
-        best networks left, in points; ``hypervolume``: share of the best one; ``recall``: share of
-        the truly optimal networks that are left.
+        ``networks`` and ``of``: distinct ones of the table left and before; ``excess``: mean excess
+        error of the best networks left, in points (of a problem with error and one cost);
+        ``hypervolume``: share of the best one; ``recall``: share of the truly optimal networks that
+        are left.
 
     Raises:
-        InputError: the space is none of the table's, or is too large to list.
+        InputError: the space is none of the table's, is too large to list, or holds no network of
+            the table.
     """
     from evonas.operators.spread import all_genomes
 
-    if space.base is not problem.space:
+    if getattr(space, "base", None) is not problem.space:
         raise InputError(
-            f"'{space.name}' is no restriction of the space of the table; restrict problem.space"
+            f"{space!r} is no restriction of the space of the table; restrict problem.space"
         )
     genomes = all_genomes(np.zeros(space.n_var, np.int64), space.n_choices - 1)
     if genomes is None:
         raise InputError(f"{space.size} genomes are too many to look up")
-    X = np.unique(problem.canonical(space.lift(genomes)), axis=0)
-    F: Any = problem.evaluate(X, return_values_of="F")
-    best = problem.pareto_front()
-    return {
-        "networks": len(X),
-        "of": len(problem.genes),
-        "excess": problem.mean_excess_error(F),
-        "hypervolume": problem.hypervolume(F) / problem.hypervolume(best),
+    before, after = (_measured(problem, X) for X in (problem.genes, space.lift(genomes)))
+    if not len(after):
+        raise InputError("no network of the table is left")
+    F: Any = problem.evaluate(after, return_values_of="F")
+    truth = {
+        "networks": len(after),
+        "of": len(before),
+        "hypervolume": problem.hypervolume(F) / problem.hypervolume(problem.pareto_front()),
         "recall": problem.recall(F),
     }
+    if problem.n_obj == 2 and problem.objectives[0] == "error":
+        truth["excess"] = problem.mean_excess_error(F)
+    return truth
+
+
+def _measured(problem: "TabularProblem", X: np.ndarray) -> np.ndarray:
+    """Distinct networks that the table holds and that keep its limits, (n, n_var)."""
+    distinct = np.unique(problem.canonical(X), axis=0)
+    return distinct[np.asarray(problem.feasible(distinct), dtype=bool)]

@@ -37,7 +37,7 @@ from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import MixtureSampling, get_paths, passes_of_step
-from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, check_pruning, rounds
+from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
 from evonas.supernet.variants import VARIANTS, passes_of
@@ -117,6 +117,11 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     filled = fill(config)
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
+    if isinstance(problem, SupernetProblem) and filled.supernet:
+        supernet = workspace.load_supernet(filled.supernet)
+        workspace.narrow(supernet.space)
+        problem = workspace.supernet_problem()
+        problem.supernet = supernet
     # Refuses what the algorithm or the start cannot do before minutes of training, not after.
     algorithm = workspace.algorithm()
     least = getattr(algorithm, "least_evaluations", 1)
@@ -127,13 +132,11 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         )
     if filled.start:
         for network in read_networks(filled.start):
-            problem.space.encode(network)
+            problem.space.base.encode(network)
     if not isinstance(problem, SupernetProblem):
         return Plan(filled, workspace)
     if not filled.supernet:
         _check_batch(filled, problem)
-    else:
-        problem.supernet = workspace.load_supernet(filled.supernet)
     free = _left_open(config)
     undecided = bool(free - {"validation_images"})
     if "steps" not in free:
@@ -317,7 +320,8 @@ def _fill_pruning(config: RunConfig) -> RunConfig:
             if getattr(config, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise InputError(
-                    f"{flag} is of a pruning; give --prune global with it, or leave it out"
+                    f"{flag} is of a pruning; give --prune global with it, or leave it out ({flag} "
+                    "None, where --config has it)"
                 )
         return config
     if config.joint:
@@ -327,7 +331,8 @@ def _fill_pruning(config: RunConfig) -> RunConfig:
         )
     if config.supernet and RunFolder.open(config.supernet).pruning.is_file():
         raise InputError(
-            f"the space of {config.supernet} has been pruned already; leave --prune out"
+            f"the space of {config.supernet} has been pruned already; leave --prune out (--prune "
+            "None, where --config has it)"
         )
     if config.supernet and config.prune_epochs is not None:
         raise InputError(
@@ -523,7 +528,7 @@ def _images_of_pruning(workspace: Workspace) -> float:
         children = round(passes_of(config.prune_by, space.n_var, choices))
     half = not config.supernet and (config.training.half_resolution or 0.0) >= END
     size = HALF_STEP if half else 1.0
-    return len(space.levels) * children * size * _scored_images(problem, BATCHES)
+    return (LOOKS + len(space.levels)) * children * size * _scored_images(problem, BATCHES)
 
 
 def _scored_images(problem: SupernetProblem, batches: int) -> int:

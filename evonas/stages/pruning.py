@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evonas.analysis import PruningAccount, save_pruning
 from evonas.runs import Context, RunFolder
 from evonas.stages.supernet import TrainSupernet
@@ -45,7 +47,7 @@ class PruneSupernet(TrainSupernet):
             keep=config.prune_keep,
             size=config.prune_to,
             epochs=config.prune_epochs,
-            cost=problem.space.lift_table(problem.cost_table()),
+            cost=np.stack([problem.space.lift_table(problem.cost_table(c)) for c in problem.cheap]),
             # A search has to find something that keeps the limits.
             reserve=problem.feasible_genomes if problem.has_constraints() else None,
             seed=config.seed,
@@ -55,13 +57,21 @@ class PruneSupernet(TrainSupernet):
         elif not self._train(context, supernet, companion=pruner):
             return
         self._write(context, pruner.result(finished=True))
+        if trained:
+            trained.save(self.weights(folder))  # with what is left
 
     def _write(self, context: Context, pruned: Pruned) -> None:
         folder = context.folder
         PruningAccount.of(pruned.before, pruned.struck).write(folder.pruning)
         save_pruning(folder)
         before, after = pruned.log10_sizes
-        context.progress.say(
+        text = (
             f"pruning: {len(pruned.struck)} choices struck out, 10^{before:.2f} to 10^{after:.2f} "
             "genomes"
         )
+        problem = self.workspace.supernet_problem()
+        if problem.has_constraints():
+            known = problem.feasible_genomes
+            left = pruned.space.allowed[np.arange(len(known.T)), known].all(axis=1).sum()
+            text += f"; of {len(known)} that are known to keep the limits, {left} are left"
+        context.progress.say(text)

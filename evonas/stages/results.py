@@ -35,7 +35,7 @@ class WriteResults:
 def write_results(folder: RunFolder, workspace: Workspace) -> Front:
     """Write the front and history of everything evaluated so far, and draw them."""
     searches = _searches(folder)
-    workspace.narrow(folder)
+    workspace.narrow_as(folder)
     problem = workspace.problem
     front = Front.from_results(
         distinct_results(searches), problem.objectives, problem=problem, name=folder.name

@@ -19,7 +19,7 @@ from evonas.runs import (
     read_lines,
     read_searches,
 )
-from evonas.stages.start import read_networks, start_file, with_start
+from evonas.stages.start import held_by, read_networks, start_file, with_start
 from evonas.stages.workspace import Workspace
 
 
@@ -51,7 +51,15 @@ class SearchFront:
         settings: dict[str, Any] = {}
         start = start_file(context.folder)
         if start.is_file():
-            settings["sampling"] = with_start(problem, read_networks(start), config)
+            networks = read_networks(start)
+            kept = held_by(problem.space, networks)
+            if len(kept) < len(networks):
+                context.progress.say(
+                    f"{len(networks) - len(kept)} of {len(networks)} networks of the start were "
+                    "struck out by the pruning and are left out"
+                )
+            if kept:
+                settings["sampling"] = with_start(problem, kept, config)
         if config.saliency is not None:
             table = SaliencyTable.load(context.folder.path)
             settings["saliency"] = problem.space.lower_table(table.values)

@@ -12,6 +12,7 @@ from evonas.errors import InputError
 from evonas.operators import StratifiedSampling
 from evonas.problems import ArchitectureProblem
 from evonas.runs import RunFolder
+from evonas.spaces import SearchSpace
 
 
 def start_file(folder: RunFolder) -> Path:
@@ -44,6 +45,13 @@ def write_networks(path: str | Path, networks: Sequence[str]) -> None:
         InputError: the disk is full; the old file is unchanged.
     """
     write_table(path, (), np.empty((len(networks), 0)), texts=("network", networks))
+
+
+def held_by(space: SearchSpace, networks: Sequence[str]) -> list[str]:
+    """Those networks, as text, that a space holds, restricted or not."""
+    X = np.stack([space.base.encode(text) for text in networks])
+    held = np.flatnonzero(space.allowed[np.arange(space.n_var), X].all(axis=1))
+    return [networks[place] for place in held.tolist()]
 
 
 def with_start(problem: ArchitectureProblem, networks: list[str], config: RunConfig) -> np.ndarray:

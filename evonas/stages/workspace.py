@@ -37,13 +37,19 @@ class Workspace:
         """The problem, its supernet not loaded yet."""
         return self._problem(self.config.space)
 
-    def narrow(self, folder: RunFolder) -> None:
-        """Make the problem one of what the run's pruning has left, where there was one."""
-        if not folder.pruning.is_file() or self.problem.space.base is not self.problem.space:
+    def narrow(self, space: SearchSpace) -> None:
+        """Make the problem one of a restricted space, where it is not one already."""
+        if not (self.problem.space.allowed & ~space.allowed).any():
             return
-        kept = self.problem.space.restrict(PruningAccount.load(folder.pruning).allowed)
+        kept = self.problem.space.restrict(space.allowed)
         del self.problem  # its data with it
         self.problem = self._problem(kept)
+
+    def narrow_as(self, folder: RunFolder) -> None:
+        """Make the problem one of what the run's pruning has left, where there was one."""
+        if folder.pruning.is_file():
+            base = self.problem.space.base
+            self.narrow(base.restrict(PruningAccount.load(folder.pruning).mask(base)))
 
     def _problem(self, space: SearchSpace | str | None) -> SupernetProblem | TabularProblem:
         config = self.config
@@ -132,8 +138,9 @@ class Workspace:
 
     def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
         """The problem, pruned where the run is, with its own trained supernet where it has one."""
-        self.narrow(folder)
-        problem = self.problem
-        if isinstance(problem, SupernetProblem) and problem.supernet is None:
-            problem.supernet = self.load_supernet(folder.path)
-        return problem
+        self.narrow_as(folder)
+        if isinstance(self.problem, SupernetProblem) and self.problem.supernet is None:
+            supernet = self.load_supernet(folder.path)
+            self.narrow(supernet.space)
+            self.supernet_problem().supernet = supernet
+        return self.problem

@@ -142,8 +142,8 @@ class PathDropout:
 
     def __init__(self, rate: float = DROP_RATE) -> None:
         """Store the rate."""
-        if not 0 <= rate <= 1:
-            raise InputError(f"the rate of path dropout is {rate}; give a number from 0 to 1")
+        if not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
+            raise InputError(f"the rate of path dropout is {rate!r}; give a number from 0 to 1")
         self.rate = float(rate)
 
     def gates(

@@ -1,8 +1,11 @@
 """What a pruning may be told, and what it struck out; see `evonas.supernet.pruning`. No torch."""
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from evonas.config import TrainingConfig
 from evonas.errors import InputError, unknown
@@ -12,8 +15,10 @@ from evonas.supernet.variants import VARIANTS
 CRITERIA = ("error", *(variant for variant in VARIANTS if variant != "magnitude"))
 CRITERION = "main-effect"
 
-# Share of the training before the first level, and before the last one, where no epochs are said.
-BEGIN, END = 0.4, 0.8
+# Shares of the training before choices are first scored, and before the first and the last level,
+# where no epochs are said; and how often choices are scored before the first level.
+LOOK, BEGIN, END = 0.4, 0.5, 0.85
+LOOKS = 4
 
 # Sampled children for each choice that is left, and validation batches that they are scored on.
 CHILDREN_PER_CHOICE, BATCHES = 8, 4
@@ -67,8 +72,8 @@ class HasSteps(Protocol):
 
 def rounds(
     space: SearchSpace, training: TrainingConfig, data: HasSteps, epochs: float | None
-) -> list[int]:
-    """Training steps before each round of a pruning; there are as many as levels.
+) -> tuple[list[int], list[int]]:
+    """Training steps after which choices are scored only, and those after which a level is visited.
 
     Args:
         space: gives the levels.
@@ -77,21 +82,29 @@ def rounds(
         epochs: between two levels; None spreads them over the training.
 
     Raises:
-        InputError: the levels do not fit into the training.
+        InputError: the levels do not fit into the training, or its steps are not known.
     """
-    assert training.steps and training.batch_size
-    count, first = len(space.levels), round(BEGIN * training.steps)
-    if epochs is None:
-        gap = (round(END * training.steps) - first) / max(1, count - 1)
-    else:
+    if not training.steps or not training.batch_size:
+        missing = "batch_size" if training.steps else "steps"
+        raise InputError(f"training.{missing} is not set; give it a number")
+    steps, count = training.steps, len(space.levels)
+    first, last = BEGIN * steps, END * steps
+    if epochs is not None:
         gap = epochs * data.steps(training.batch_size)
-    if first + gap * (count - 1) >= training.steps:
-        most = (training.steps - 1 - first) / (count - 1) / data.steps(training.batch_size)
-        raise InputError(
-            f"{epochs:g} epochs between {count} levels do not fit into the last 60 % of "
-            f"{training.steps} steps; give at most {math.floor(100 * most) / 100:g}"
-        )
-    return [max(1, round(first + gap * at)) for at in range(count)]
+        last = first + gap * (count - 1)
+        if last >= steps:
+            most = (steps - 1 - first) / (count - 1) / data.steps(training.batch_size)
+            raise InputError(
+                f"{epochs:g} epochs between {count} levels do not fit into the second half of "
+                f"{steps} steps; give at most {math.floor(100 * max(most, 0)) / 100:g}"
+            )
+    looks = np.linspace(LOOK * steps, BEGIN * steps, LOOKS, endpoint=False)
+    levels = np.linspace(first, last, count)
+    return _whole(looks), _whole(levels)
+
+
+def _whole(steps: np.ndarray) -> list[int]:
+    return [max(1, round(step)) for step in steps.tolist()]
 
 
 def check_pruning(
@@ -112,6 +125,9 @@ def check_pruning(
         raise unknown("order of pruning", order, ORDERS)
     if criterion not in CRITERIA:
         raise unknown("criterion of pruning", criterion, CRITERIA)
+    for name, value in (("keep", keep), ("size", size), ("epochs", epochs)):
+        if value is not None and not isinstance(value, numbers.Real):
+            raise InputError(f"{name} is {value!r}; give a number")
     if keep is not None and size is not None:
         raise InputError("keep and size both say how much stays; give one of them")
     if keep is not None and not 0 < keep <= 1:

@@ -1,7 +1,7 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,11 @@ class Supernet:
         def passes(random_state: np.random.Generator) -> Iterable[tuple[Any, ...]]:
             if isinstance(strategy, MixtureSampling):
                 gates = strategy.gates(self.space, random_state, trainer.progress)
+                if np.shape(gates)[1:] != self.space.allowed.shape:
+                    raise InputError(
+                        f"the sampling strategy gives gates {np.shape(gates)}; a step needs "
+                        f"(mixtures, {', '.join(map(str, self.space.allowed.shape))})"
+                    )
                 return [(part,) for part in torch.as_tensor(gates).float().to(self.device)]
             genomes = self.space.lift(strategy.sample(self.space, random_state))
             return [(tuple(genome),) for genome in genomes.tolist()]
@@ -305,7 +310,7 @@ class Supernet:
         return network.eval()
 
     def save(self, path: str | Path) -> None:
-        """Write weights and what they belong to as safetensors.
+        """Write all weights and what they belong to as safetensors, with what `space` holds.
 
         Raises:
             InputError: the file cannot be written.
@@ -318,6 +323,7 @@ class Supernet:
                 "input_shape": list(self.space.input_shape),
                 "width": self.width,
                 "steps": self.trained_steps,
+                "allowed": self.space.allowed.tolist(),
                 "data": self.data.name,
                 "data_checksum": self.data.checksum,
                 "validation": len(self.data.validation),
@@ -337,7 +343,8 @@ class Supernet:
         Args:
             path: the file, or a run folder.
             data: as for the constructor; it must be the data the weights were trained on.
-            space: by default the registered space of the stored name.
+            space: by default the registered space of the stored name. Of weights that were saved
+                after a pruning, what the pruning left of it; a restricted space is taken as it is.
 
         Raises:
             InputError: the file is missing, torn, or belongs to other data or another space.
@@ -363,7 +370,7 @@ class Supernet:
                 f"{path} holds weights of the space '{values['space']}', not "
                 f"'{space.base.name}'; give --space {values['space']}"
             )
-        supernet = cls(space, data, width=values["width"])
+        supernet = cls(_saved_space(space, values), data, width=values["width"])
         if values["data"] != supernet.data.name:
             raise InputError(
                 f"{path} was trained on '{values['data']}', not '{supernet.data.name}'; "
@@ -388,6 +395,13 @@ class Supernet:
             ) from None
         supernet.trained_steps = int(values["steps"])
         return supernet
+
+
+def _saved_space(space: SearchSpace, values: Mapping[str, Any]) -> SearchSpace:
+    """What weights were saved with of an unrestricted space."""
+    if space is not space.base or "allowed" not in values:
+        return space
+    return space.restrict(np.array(values["allowed"], dtype=np.bool_))
 
 
 def _placed(network: Any, device: torch.device) -> Any:

@@ -122,9 +122,35 @@ def test_what_is_kept_of_the_truth():
     mask = space.allowed.copy()
     whole = kept_truth(space.restrict(mask), problem)
     assert whole == {"networks": 6, "of": 6, "excess": 0.0, "hypervolume": 1.0, "recall": 1.0}
+    partial = TabularProblem(genes[1:], values[1:], ("error", "params"), space)
+    assert kept_truth(space, partial)["networks"] == kept_truth(space, partial)["of"] == 5
+    three = TabularProblem(genes, np.column_stack([values, values[:, 1]]), ("error", "a", "b"))
+    assert "excess" not in kept_truth(three.space, three)
+    limited = TabularProblem(genes, values, ("error", "params"), space, constraints=["params<=2"])
+    assert kept_truth(space, limited)["networks"] == 3
+    with pytest.raises(InputError, match="no network of the table is left"):
+        kept_truth(space.restrict(np.array([[0, 0, 1], [0, 1, 0]], bool)), limited)
     mask[0, 1] = False
     part = kept_truth(space.restrict(mask), problem)
     assert part["networks"] == 4 and part["excess"] > 0
     assert part["hypervolume"] < 1 and part["recall"] < 1
     with pytest.raises(InputError, match="no restriction of the space of the table"):
         kept_truth(CategoricalSpace(name="other", n_choices=[2, 2]), problem)
+
+
+def test_a_mask_for_any_space_of_the_account():
+    space = CategoricalSpace(name="toy", n_choices=[2, 3, 4])
+    part = space.restrict(np.arange(4) < np.array([[2], [2], [2]]))
+    told = PruningAccount.of(part, [Struck(0, 0, "0", 0, 1, 0.1, 0.9, 0.6)])
+    assert told.allowed.shape == (3, 4) and told.mask(space).shape == (3, 4)
+    assert space.restrict(told.mask(part)).n_choices.tolist() == [1, 2, 2]
+    with pytest.raises(InputError, match="the account is of 3 genes"):
+        told.mask(CategoricalSpace(name="other", n_choices=[2, 2]))
+
+
+def test_a_figure_of_a_huge_space():
+    labels = tuple(tuple("abcdefgh") for _ in range(400))
+    kept = tuple((j, k) for j in range(400) for k in range(8) if (j, k) != (0, 0))
+    huge = PruningAccount((Struck(0, 0, "a", 0, 1, 0.1, 361.3, 361.2),), kept, labels, (0,) * 400)
+    figure = draw_pruning(huge, Figure())
+    assert figure.axes[0].get_title(loc="left").startswith("10^361.2 to 10^361.2 genomes")

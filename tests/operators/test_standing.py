@@ -51,3 +51,13 @@ def test_without_a_cost_saliency_decides(cost):
 def test_equal_choices():
     assert standing(np.ones((1, 2)), np.array([[0.0, 1.0]]))[0, 1] <= 0
     np.testing.assert_array_equal(standing(np.ones((2, 2))), 0)
+
+
+def test_costs_that_hardly_differ_change_nothing():
+    random_state = np.random.default_rng(0)
+    saliency = random_state.random((8, 5))
+    cost = np.tile([0.0, 0.0, 10.0, 50.0, 1000.0], (8, 1))
+    noise = 1e-2 * random_state.random(cost.shape)
+    np.testing.assert_allclose(
+        standing(saliency, cost), standing(saliency, cost + noise), rtol=1e-2, atol=1e-3
+    )

@@ -7,6 +7,7 @@ from evonas.analysis import PruningAccount, SaliencyTable
 from evonas.cli import main
 from evonas.config import RunConfig, TrainingConfig
 from evonas.errors import InputError
+from evonas.problems import AdditiveCost, get_problem, register_cost
 from evonas.run import Run, run
 from evonas.stages.plan import fill, plan
 from evonas.supernet.struck import CRITERION, KEEP
@@ -98,6 +99,74 @@ def test_a_limit_can_still_be_kept(tmp_path):
     assert done.problem().space.size <= 2 and len(done.front)
 
 
+def test_in_python_what_is_left_is_the_problem(pruned):
+    folder = pruned.folder.path
+    kept = PruningAccount.load(folder).allowed
+    assert (get_problem("digits-params", supernet=folder).space.allowed == kept).all()
+    assert (pruned.supernet().space.allowed == kept).all()
+
+
+def test_a_start_leaves_out_what_was_struck_out(pruned, tmp_path):
+    """All networks of the smallest front there is, and one that is left."""
+    space = get_problem("digits-params").space
+    account = PruningAccount.load(pruned.folder.path)
+    gone = account.struck[0]
+    X = np.array([[row[0] for row in map(np.flatnonzero, account.allowed)]] * 2)
+    X[1, gone.gene] = gone.choice
+    start = tmp_path / "front.csv"
+    start.write_text("network\n" + "\n".join(map(space.decode, X)) + "\n")
+    runs = str(tmp_path / "runs")
+    for given in (SHORT | {"prune": "global"}, SHORT | {"supernet": str(pruned.folder.path)}):
+        given = {k: v for k, v in given.items() if k != "training" or "prune" in given}
+        done = run(RunConfig(**given, start=str(start), runs=runs), quiet=True)
+        assert "1 of 2 networks of the start were struck out" in done.folder.log.read_text()
+        assert kept(done, done.front.networks)
+
+
+def test_a_registered_cost_is_asked_in_the_numbering_of_the_base(pruned, monkeypatch, tmp_path):
+    """However genes are renumbered: the cost of a network depends on where its choices stand."""
+    monkeypatch.setattr("evonas.problems.own_costs._FACTORIES", {})
+    register_cost("places", lambda space: lambda X: 1.0 + X @ np.arange(1, space.n_var + 1))
+    register_cost(
+        "table", lambda space: AdditiveCost(space, np.arange(24.0).reshape(space.allowed.shape))
+    )
+    problem = get_problem("digits-places-table", supernet=pruned.folder.path)
+    X = problem.space.sample(30, np.random.default_rng(0))
+    base = problem.space.lift(problem.canonical(X))
+    assert (problem.cheap_values(X)[:, 0] == 1.0 + base @ np.arange(1, 7)).all()
+    expected = np.arange(24.0).reshape(6, 4)[np.arange(6), base].sum(axis=1)
+    np.testing.assert_allclose(problem.cheap_values(X)[:, 1], expected)
+
+
+def test_two_costs(tmp_path):
+    config = RunConfig(
+        **DIGITS | {"problem": "digits-params-macs"}, evaluations=60, prune="global",
+        training=TrainingConfig(steps=60), runs=str(tmp_path),
+    )  # fmt: skip
+    assert len(run(config, quiet=True).front)
+
+
+def test_repeated_with_another_target(pruned, capsys):
+    config = str(pruned.folder.path / "config.json")
+    repeat = ["run", "--config", config, "--dry-run"]
+    assert main([*repeat, "--prune-to", "300"]) == 0
+    assert "pruning: about" in capsys.readouterr().out
+    assert main([*repeat, "--prune", "None"]) == 0
+    assert "pruning" not in capsys.readouterr().out
+    assert main([*repeat, "--prune", "None", "--supernet", str(pruned.folder.path)]) == 0
+    assert "2304" not in capsys.readouterr().out  # planned with what is left
+
+
+def test_limits_that_nothing_left_keeps_are_told_at_once(pruned, monkeypatch, tmp_path):
+    first = PruningAccount.load(pruned.folder.path).struck[0]
+    monkeypatch.setattr("evonas.problems.own_costs._FACTORIES", {})
+    register_cost("gone", lambda space: lambda X: 1.0 * (X[:, first.gene] == first.choice))
+    given = DIGITS | {"supernet": str(pruned.folder.path), "runs": str(tmp_path)}
+    with pytest.raises(InputError, match="no network keeps gone>=1"):
+        run(RunConfig(**given, constraint=("gone>=1",)))
+    assert not list(tmp_path.iterdir())
+
+
 def test_with_path_dropout(tmp_path):
     config = RunConfig(
         **DIGITS | {"training": TrainingConfig(steps=60, paths="dropout"), "evaluations": 60},
@@ -114,7 +183,7 @@ def test_with_path_dropout(tmp_path):
         ({"prune": "global", "prune_to": 1e9}, "of the 2304 of space 'tiny'"),
         ({"prune": "global", "prune_to": 10, "prune_keep": 0.5}, "give one of them"),
         ({"prune": "global", "prune_keep": 1.5}, "keep is 1.5"),
-        ({"prune": "global", "prune_epochs": 1e6}, "do not fit into the last 60 %"),
+        ({"prune": "global", "prune_epochs": 1e6}, "do not fit into the second half"),
         ({"prune": "global", "joint": True, "algorithm": "multi-distribution"}, "leave --prune or"),
         ({"prune_by": "error"}, "--prune-by is of a pruning"),
         ({"prune_to": 3}, "--prune-to is of a pruning"),

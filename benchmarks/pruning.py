@@ -1,0 +1,273 @@
+"""What hierarchical pruning keeps, and what it does to the ranking, against published truth.
+
+    pip install '.[benchmarks]'
+    python benchmarks/pruning.py [--spaces macro nb201] [--seeds 3] [--work FOLDER]
+
+For each space and seed a supernet is trained on CIFAR-10 without pruning, and one for each order of
+pruning, all for the same number of steps: the 40 % before choices are first scored are the same for
+all, and are trained once. The criterion is the default one.
+
+Of what is left: distinct networks; the mean excess error of the truly best of them, their share of
+the best hypervolume, and the share of truly optimal networks that is left, all by published error;
+Kendall's tau of the losses of all of them (at most 400) with published error, by the pruned
+supernet and by the unpruned one on the same networks. For comparison: choices struck out at random,
+down to the same size (a thousand times).
+
+Writes pruning.csv and pruning.png into docs/; what is trained goes to the work folder, which a
+repeated call goes on from. Needs EVONAS_DATA. On two cores a seed takes about half an hour.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from saliency import CASES, supernet_space
+from scipy.stats import kendalltau
+from search_quality import DOCS
+
+from evonas.analysis import PruningAccount, kept_truth
+from evonas.config import TrainingConfig
+from evonas.errors import InputError
+from evonas.operators.spread import all_genomes
+from evonas.problems import get_problem
+from evonas.problems.defaults import defaults_for
+from evonas.spaces import SearchSpace
+from evonas.supernet import Supernet
+from evonas.supernet.pruning import Pruner
+from evonas.supernet.struck import LOOK, ORDERS
+from evonas.training import Checkpoint
+
+# Genomes left of each space: of the distinct networks of `macro`, a tenth.
+SIZES = {"macro": 396, "nb201": 1000}
+RANKED, BATCHES = 400, 16
+RANDOM = 1000
+
+
+class Arms:
+    """Supernets of one space and seed, trained when they are asked for and kept on disk."""
+
+    def __init__(self, name: str, seed: int, work: Path, paths: str, steps: int | None) -> None:
+        """Load the images."""
+        self.name, self.seed, self.work = name, seed, work
+        case, defaults = CASES[name], defaults_for("cifar10", "cpu")
+        self.data = get_problem(
+            "cifar10-params", name, device="cpu", validation_images=defaults.validation_images
+        ).data
+        self.width = case.width
+        settings = case.training | {"paths": paths} | ({"steps": steps} if steps else {})
+        self.config: TrainingConfig = replace(defaults.training, **settings)  # type: ignore[arg-type]
+
+    def new(self) -> Supernet:
+        """An untrained one."""
+        return Supernet(supernet_space(self.name), self.data, self.width, seed=self.seed)
+
+    def path(self, arm: str, suffix: str) -> Path:
+        """A file of one arm."""
+        return self.work / f"{self.name}-{self.config.paths}-{self.seed}-{arm}.{suffix}"
+
+    def pruner(self, supernet: Supernet, order: str) -> Pruner:
+        """What strikes out, in an order."""
+        return Pruner(supernet, self.config, order=order, size=SIZES[self.name], seed=self.seed)
+
+    def train(self, arm: str) -> None:
+        """Train "unpruned" or an order, unless its weights are there."""
+        if self.path(arm, "safetensors").is_file():
+            return
+        self._first_part()
+        supernet = self.new()
+        pruner = None if arm == "unpruned" else self.pruner(supernet, arm)
+        if not self.path(arm, "training").is_file():
+            begin = Checkpoint.load(self.path("begin", "training"))
+            # what is struck out, and scored for it, is so later
+            state = {"companion": pruner.state()} if pruner else {}
+            Checkpoint(begin.tensors, begin.values | state).save(self.path(arm, "training"))
+        supernet.train(
+            self.config, seed=self.seed, checkpoint=self.path(arm, "training"), companion=pruner,
+            on_step=self._teller(arm),
+        )  # fmt: skip
+        if pruner:
+            pruned = pruner.result(finished=True)
+            PruningAccount.of(pruned.before, pruned.struck).write(self.path(arm, "csv"))
+        supernet.save(self.path(arm, "safetensors"))
+
+    def _first_part(self) -> None:
+        """What all arms have in common, up to the last epoch before choices are first scored."""
+        begin = self.path("begin", "training")
+        if begin.is_file():
+            return
+        trainer = self.new().trainer(
+            self.config, seed=self.seed, checkpoint=begin.with_suffix(".part")
+        )
+        last = round(LOOK * trainer.steps) // trainer.steps_per_epoch * trainer.steps_per_epoch
+        # the epoch's checkpoint is written after its last step, before the next one is made
+        trainer.train(stop=lambda: trainer.step > last, on_step=self._teller("begin"))
+        shutil.move(begin.with_suffix(".part"), begin)
+
+    def _teller(self, arm: str):  # type: ignore[no-untyped-def]
+        seen = 0
+
+        def tell(steps: int, loss: float) -> None:
+            nonlocal seen
+            seen += steps
+            if seen % 500 == 0:
+                print(
+                    f"{self.name} {self.seed} {arm}: {seen} steps more, loss {loss:.3f}", flush=True
+                )
+
+        return tell
+
+    def load(self, arm: str) -> Supernet:
+        """A trained one."""
+        path, space = self.path(arm, "safetensors"), supernet_space(self.name)
+        return Supernet.load(path, self.data, space=space)
+
+    def measure(self, arm: str) -> dict[str, object]:
+        """A row for one order."""
+        path = self.path(arm, "json")
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        account = PruningAccount.load(self.path(arm, "csv"))
+        table = get_problem(CASES[self.name].table)
+        space = table.space.restrict(account.allowed)
+        truth = kept_truth(space, table)
+        X = genomes_of(space)
+        X = np.unique(table.canonical(X), axis=0)
+        if len(X) > RANKED:
+            X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
+        error = table.evaluate(X, return_values_of="F")[:, 0]
+        taus = {
+            f"tau{'_unpruned' if who == 'unpruned' else ''}": self._tau(who, X, error)
+            for who in (arm, "unpruned")
+        }
+        row = {"space": self.name, "seed": self.seed, "order": arm, "struck": len(account.struck)}
+        row |= truth | taus
+        path.write_text(json.dumps(row), encoding="utf-8")
+        return row
+
+    def _tau(self, arm: str, X: np.ndarray, error: np.ndarray) -> float:
+        supernet = self.load(arm)
+        batches = range(min(BATCHES, supernet.validation_batches))
+        losses = supernet.evaluate(supernet.space.lower(X), batches=batches).loss
+        return float(kendalltau(losses, error)[0])
+
+
+def genomes_of(space: SearchSpace) -> np.ndarray:
+    """All genomes of a restricted space in the numbering of its base."""
+    genomes = all_genomes(np.zeros(space.n_var, np.int64), space.n_choices - 1)
+    assert genomes is not None
+    return space.lift(genomes)
+
+
+def at_random(name: str) -> dict[str, object]:
+    """What striking out at random, down to the same size, would keep."""
+    table = get_problem(CASES[name].table)
+    excess, networks = [], []
+    for seed in range(RANDOM):
+        random_state = np.random.default_rng(seed)
+        allowed = table.space.allowed.copy()
+        while allowed.sum(axis=1).prod() > SIZES[name]:
+            free = np.argwhere(allowed & (allowed.sum(axis=1) > 1)[:, None])
+            allowed[tuple(random_state.choice(free))] = False
+        truth = kept_truth(table.space.restrict(allowed), table)
+        excess.append(truth["excess"])
+        networks.append(truth["networks"])
+    return {
+        "space": name,
+        "order": "any choice (no saliency)",
+        "networks": round(float(np.mean(networks)), 1),
+        "excess": round(float(np.median(excess)), 3),
+        "best_twentieth": round(float(np.quantile(excess, 0.05)), 3),
+    }
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds, a row for each space and order, the best order first."""
+    columns = ["networks", "of", "excess", "hypervolume", "recall", "tau", "tau_unpruned"]
+    groups = rows.groupby(["space", "order"], sort=False)
+    means = groups[columns].mean()
+    means.insert(0, "seeds", groups.size())
+    means["largest_excess"] = groups["excess"].max()
+    return means.sort_values(["space", "excess"]).round(4).reset_index()
+
+
+def draw(rows: pd.DataFrame, path: Path) -> None:
+    """Excess error and tau of each order; a dot for each seed."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(rows["space"]))
+    figure = Figure(figsize=(9, 3.2 * len(names)), layout="constrained")
+    for axes, name in zip(figure.subplots(len(names), 2, squeeze=False), names, strict=True):
+        part = rows[rows["space"] == name]
+        for place, order in enumerate(ORDERS):
+            of_order = part[part["order"] == order]
+            axes[0].plot(of_order["excess"], [place] * len(of_order), "o", color="#0072B2")
+            for column, colour, shift in (
+                ("tau_unpruned", "#7f7f7f", 0.15),
+                ("tau", "#D55E00", -0.15),
+            ):
+                label = {"tau": "pruned", "tau_unpruned": "unpruned, same networks"}[column]
+                axes[1].plot(
+                    of_order[column], [place + shift] * len(of_order), "o", color=colour,
+                    label=label if not place else None,
+                )  # fmt: skip
+        axes[0].axvline(0.1, color="#7f7f7f", linestyle=":")
+        axes[0].set_xscale("symlog", linthresh=0.1)
+        axes[0].set_xlim(left=0)
+        axes[0].set_yticks(range(len(ORDERS)), ORDERS)
+        axes[1].set_yticks(range(len(ORDERS)), [""] * len(ORDERS))
+        axes[0].set(title=CASES[name].table, xlabel="mean excess error of what is kept [points]")
+        axes[1].set(xlabel="Kendall's tau inside what is kept")
+        axes[1].legend(frameon=False, fontsize=8)
+        for ax in axes:
+            ax.grid(alpha=0.3)
+            ax.title.set_fontsize("medium")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    """Train, measure, write, draw, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spaces", nargs="+", default=["macro"], choices=list(CASES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=ORDERS)
+    parser.add_argument("--paths", default="dropout", help="sampling strategy of the training")
+    parser.add_argument("--steps", type=int, help="of training; by default those of CIFAR-10")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("runs/pruning-benchmark"))
+    parser.add_argument("--output", type=Path, default=DOCS)
+    parser.add_argument("--train-only", action="store_true", help="for a second process")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, object]] = []
+    try:
+        for name in arguments.spaces:
+            for seed in arguments.seeds:
+                arms = Arms(name, seed, arguments.work, arguments.paths, arguments.steps)
+                arms.train("unpruned")
+                for order in arguments.orders:
+                    arms.train(order)
+                    rows.append(arms.measure(order))
+                    print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
+    except InputError as error:
+        print(f"pruning: {error}", file=sys.stderr)
+        return 2
+    if arguments.train_only:
+        return 0
+    frame = pd.DataFrame(rows)
+    table = pd.concat([summary(frame), pd.DataFrame(map(at_random, arguments.spaces))])
+    print(table.to_string(index=False))
+    table.to_csv(arguments.output / "pruning.csv", index=False, lineterminator="\n")
+    draw(frame, arguments.output / "pruning.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
