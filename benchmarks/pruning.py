@@ -137,7 +137,6 @@ class Arms:
         space = table.space.restrict(account.allowed)
         truth = kept_truth(space, table)
         X = genomes_of(space)
-        X = np.unique(table.canonical(X), axis=0)
         if len(X) > RANKED:
             X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
         error = table.evaluate(X, return_values_of="F")[:, 0]
@@ -158,10 +157,10 @@ class Arms:
 
 
 def genomes_of(space: SearchSpace) -> np.ndarray:
-    """All genomes of a restricted space in the numbering of its base."""
+    """All distinct networks of a restricted space in the numbering of its base."""
     genomes = all_genomes(np.zeros(space.n_var, np.int64), space.n_choices - 1)
     assert genomes is not None
-    return space.lift(genomes)
+    return space.lift(np.unique(space.canonical(genomes), axis=0))
 
 
 def at_random(name: str) -> dict[str, object]:
@@ -179,7 +178,7 @@ def at_random(name: str) -> dict[str, object]:
         networks.append(truth["networks"])
     return {
         "space": name,
-        "order": "any choice (no saliency)",
+        "order": "choices at random",
         "networks": round(float(np.mean(networks)), 1),
         "excess": round(float(np.median(excess)), 3),
         "best_twentieth": round(float(np.quantile(excess, 0.05)), 3),
@@ -225,6 +224,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axes[1].set(xlabel="Kendall's tau inside what is kept")
         axes[1].legend(frameon=False, fontsize=8)
         for ax in axes:
+            ax.set_ylim(-0.5, len(ORDERS) - 0.5)
             ax.grid(alpha=0.3)
             ax.title.set_fontsize("medium")
     figure.savefig(path, dpi=110)

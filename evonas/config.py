@@ -102,7 +102,8 @@ class RunConfig:
     taylor."""
     prune: str | None = None
     """Strike choices out of the space while the supernet is trained: "global", "shallow-first",
-    "deep-first", "round-robin" or "random"; "global" was measured as best."""
+    "deep-first", "round-robin" or "random"; "global" was measured as best. The training is then
+    one with path dropout, unless --training.paths says otherwise."""
     prune_to: float | None = None
     """With --prune: genomes that are left at most, such as 1e3."""
     prune_keep: float | None = None

@@ -145,3 +145,30 @@ def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
     assert [row["seeds"] for row in rows] == [2] * 5
     assert rows[-1]["evaluated"] < 60, "the selection ends by itself"
     assert saliency.supernet_space("nb201").cells_per_stage == 1
+
+
+def test_what_pruning_keeps_is_measured(search_quality, data_dir, tmp_path, monkeypatch):
+    """The table and the figure, from accounts that are made up."""
+    load("saliency")
+    pruning = load("pruning")
+    monkeypatch.setattr(pruning, "RANDOM", 3)
+    table = get_problem("nasbench-macro-params", data_dir=data_dir)
+    monkeypatch.setattr(pruning, "get_problem", lambda name: table)
+    random = pruning.at_random("macro")
+    assert random["networks"] <= 396 and 0 <= random["best_twentieth"] <= random["excess"]
+    allowed = table.space.allowed.copy()
+    allowed[6:, 1:] = False
+    space = table.space.restrict(allowed)
+    X = pruning.genomes_of(space)
+    assert allowed[np.arange(8), X].all() and len(np.unique(X, axis=0)) == len(X) < space.size
+    truth = pruning.kept_truth(space, table)
+    assert truth["networks"] == len(X) and truth["of"] == 3969 and truth["excess"] < 0.01
+    rows = pd.DataFrame(
+        {"space": "macro", "seed": seed, "order": order, "tau": 0.8, "tau_unpruned": 0.7} | truth
+        for order in pruning.ORDERS
+        for seed in (1, 2)
+    )
+    summary = pruning.summary(rows)
+    assert list(summary["seeds"]) == [2] * 5 and set(summary["order"]) == set(pruning.ORDERS)
+    pruning.draw(rows, tmp_path / "pruning.png")
+    assert (tmp_path / "pruning.png").stat().st_size > 5000

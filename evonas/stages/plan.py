@@ -40,6 +40,7 @@ from evonas.supernet.paths import MixtureSampling, get_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
+from evonas.supernet.struck import PATHS as PRUNE_PATHS
 from evonas.supernet.variants import VARIANTS, passes_of
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
@@ -248,6 +249,8 @@ def fill(config: RunConfig) -> RunConfig:
         for f in fields(config.training)
         if getattr(config.training, f.name) is None
     }
+    if config.prune is not None and "paths" in training and not config.supernet:
+        training["paths"] = PRUNE_PATHS
     return replace(
         config,
         device=device,

@@ -25,6 +25,12 @@ CHILDREN_PER_CHOICE, BATCHES = 8, 4
 
 ORDERS = ("shallow-first", "deep-first", "round-robin", "random", "global")
 
+# How a run trains that is pruned. On NAS-Bench-Macro (global, 396 genomes) what is left was ranked
+# better than by the unpruned supernet with path dropout: Kendall's tau 0.811, 0.830 and 0.841
+# against 0.799, 0.808 and 0.826 (three seeds), with its best networks 0.04 points from the true
+# front; with spread paths 0.805 against 0.823, and 0.14 points (one seed).
+PATHS = "dropout"
+
 # Measured as the best order, and the share of choices that stays where nothing is said.
 ORDER, KEEP = "global", 0.7
 

@@ -31,7 +31,9 @@ def kept(done, networks):
 def test_open_settings():
     filled = fill(RunConfig(**DIGITS, prune="random"))
     assert (filled.prune_by, filled.prune_keep, filled.prune_to) == (CRITERION, KEEP, None)
-    assert fill(filled) == filled
+    assert fill(filled) == filled and filled.training.paths == "dropout"
+    said = fill(RunConfig(**DIGITS, prune="random", training=TrainingConfig(paths="fair")))
+    assert said.training.paths == "fair"
     sized = fill(RunConfig(**DIGITS, prune="global", prune_to=1e3))
     assert (sized.prune_keep, sized.prune_to) == (None, 1e3)
 
@@ -167,9 +169,9 @@ def test_limits_that_nothing_left_keeps_are_told_at_once(pruned, monkeypatch, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_with_path_dropout(tmp_path):
+def test_with_fair_paths(tmp_path):
     config = RunConfig(
-        **DIGITS | {"training": TrainingConfig(steps=60, paths="dropout"), "evaluations": 60},
+        **DIGITS | {"training": TrainingConfig(steps=60, paths="fair"), "evaluations": 60},
         prune="shallow-first", prune_by="removal", prune_epochs=1.0, runs=str(tmp_path),
     )  # fmt: skip
     assert len(run(config, quiet=True).front)
