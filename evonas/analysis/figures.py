@@ -321,9 +321,7 @@ def draw_pruning(account: PruningAccount, figure: Figure) -> Figure:
         bar = figure.colorbar(image, ax=ax, pad=0.02, boundaries=np.arange(most + 1) + 0.5)
         bar.set_ticks(list(range(1, most + 1)) if most <= 12 else [1, most])
         bar.set_label("struck out, in order", fontsize=8)
-    logs = account.log10_sizes
-    sizes = " to ".join(f"10^{log:.1f}" if logs[0] > 7 else f"{10**log:,.0f}" for log in logs)
-    title = [account.name, f"{sizes} genomes", "green stays"]
+    title = [account.name, account.sizes, "green stays"]
     ax.set_title(" · ".join(filter(None, title)), loc="left", fontsize=10)
     return figure
 

@@ -86,6 +86,13 @@ class PruningAccount:
         return float(np.log10(before).sum()), float(np.log10(after).sum())
 
     @property
+    def sizes(self) -> str:
+        """How many genomes there were and are, in words."""
+        logs = self.log10_sizes
+        texts = [f"10^{log:.1f}" if logs[0] > 7 else f"{10**log:,.0f}" for log in logs]
+        return " to ".join(texts) + " genomes"
+
+    @property
     def order(self) -> np.ndarray:
         """When each choice went, float (n_var, max choices): 1 the first; NaN what did not."""
         table = np.full(self.allowed.shape, np.nan)

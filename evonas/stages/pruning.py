@@ -62,13 +62,10 @@ class PruneSupernet(TrainSupernet):
 
     def _write(self, context: Context, pruned: Pruned) -> None:
         folder = context.folder
-        PruningAccount.of(pruned.before, pruned.struck).write(folder.pruning)
+        account = PruningAccount.of(pruned.before, pruned.struck)
+        account.write(folder.pruning)
         save_pruning(folder)
-        before, after = pruned.log10_sizes
-        text = (
-            f"pruning: {len(pruned.struck)} choices struck out, 10^{before:.2f} to 10^{after:.2f} "
-            "genomes"
-        )
+        text = f"pruning: {len(pruned.struck)} choices struck out, {account.sizes}"
         problem = self.workspace.supernet_problem()
         if problem.has_constraints():
             known = problem.feasible_genomes

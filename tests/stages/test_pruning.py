@@ -46,6 +46,8 @@ def test_the_search_is_of_what_is_left(pruned):
     assert kept(pruned, pruned.front.networks)
     assert (pruned.folder.figures / "pruning.png").is_file()
     assert "pruning" in pruned.folder.stages.read_text()
+    said = f"{len(account.struck)} choices struck out, 2,304 to {problem.space.size} genomes"
+    assert said in pruned.folder.log.read_text()
 
 
 def test_its_supernet_holds_all_weights(pruned):
