@@ -105,7 +105,7 @@ def published_problem(
     own = make_costs(costs, chosen)
     genes, columns = loaded.genes, dict(loaded.columns)
     if own:
-        inside = chosen.allowed[np.arange(chosen.n_var), genes].all(axis=1)
+        inside = chosen.holds(genes)
         genes, columns = genes[inside], {c: v[inside] for c, v in columns.items()}
         canonical = chosen.canonical(chosen.lower(genes))
         columns |= {cost: function(canonical) for cost, function in own.items()}

@@ -97,7 +97,7 @@ class TabularProblem(ArchitectureProblem):
             raise InputError(f"row {row} of the table has an infinite value; correct or remove it")
         space = _space_of(X) if space is None else space
         X = space.base.check(X)
-        inside = space.allowed[np.arange(space.n_var), X].all(axis=1)
+        inside = space.holds(X)
         if not inside.any():
             raise InputError("no row of the table lies in the restricted space; restrict it less")
         X, table = _distinct(space.lower(X[inside]), table[inside], space)

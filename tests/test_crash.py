@@ -80,6 +80,13 @@ def found(folder: Path) -> tuple[bytes, list[object]]:
     return (folder / "front.csv").read_bytes(), journal
 
 
+def check_resumed(folder: Path, unbroken: Path, name: str) -> None:
+    """Resumed, it finds what the unbroken run found, and has the same table and a figure of it."""
+    assert found(resumed(folder)) == found(unbroken)
+    assert (folder / f"{name}.csv").read_bytes() == (unbroken / f"{name}.csv").read_bytes()
+    assert (folder / "figures" / f"{name}.png").is_file()
+
+
 TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60"]
 
 
@@ -142,10 +149,7 @@ def unbroken_guided(tmp_path_factory) -> Path:
 )
 def test_a_guided_search_killed_anywhere(unbroken_guided, tmp_path, where, count):
     folder = killed(where, count, *GUIDED, "--runs", tmp_path)
-    assert found(resumed(folder)) == found(unbroken_guided)
-    table = (unbroken_guided / "saliency.csv").read_bytes()
-    assert (folder / "saliency.csv").read_bytes() == table
-    assert (folder / "figures" / "saliency.png").is_file()
+    check_resumed(folder, unbroken_guided, "saliency")
 
 
 PRUNED = [*TRAINED, "--prune", "global"]
@@ -170,10 +174,7 @@ def unbroken_pruned(tmp_path_factory) -> Path:
 )
 def test_a_pruning_killed_anywhere(unbroken_pruned, tmp_path, where, count):
     folder = killed(where, count, *PRUNED, "--runs", tmp_path)
-    assert found(resumed(folder)) == found(unbroken_pruned)
-    account = (unbroken_pruned / "pruning.csv").read_bytes()
-    assert (folder / "pruning.csv").read_bytes() == account
-    assert (folder / "figures" / "pruning.png").is_file()
+    check_resumed(folder, unbroken_pruned, "pruning")
 
 
 def test_a_selection_by_saliency_killed_in_the_search(tmp_path):

@@ -1,5 +1,6 @@
 """Figures of a run: for each a record of the numbers drawn, then a function that draws them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from evonas.analysis.quantities import (
     quantity,
     wide,
 )
-from evonas.analysis.saliency import SaliencyTable, choice_names
+from evonas.analysis.saliency import SaliencyTable
 from evonas.atomic import cannot_write, replacing
 from evonas.errors import InputError
 from evonas.operators.saliency import standardised
@@ -237,9 +238,24 @@ MOST_WRITTEN = 12  # choices of a gene whose numbers fit into its cells
 
 def saliency_size(table: SaliencyTable) -> tuple[float, float]:
     """Width and height in inches of the figure of a saliency table."""
-    genes, choices = table.values.shape
-    each = 1.0 if choices <= MOST_WRITTEN else 0.3
-    return max(4.5, 1.6 + each * choices), 1.6 + 0.36 * genes + 0.06 * max(map(len, table.columns))
+    return _choices_size(len(table.values), table.columns)
+
+
+def _choices_size(genes: int, columns: Sequence[str]) -> tuple[float, float]:
+    """Width and height in inches of a figure of genes by choices."""
+    each = 1.0 if len(columns) <= MOST_WRITTEN else 0.3
+    height = 1.6 + 0.36 * genes + 0.06 * max(map(len, columns))
+    return max(4.5, 1.6 + each * len(columns)), height
+
+
+def _label_choices(ax: "Axes", genes: int, columns: Sequence[str]) -> None:
+    """Ticks of a picture of genes by choices; grey is what no gene has."""
+    ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right", fontsize=8)
+    ax.set_yticks(range(genes))
+    ax.set_ylabel("gene")
+    ax.set_facecolor("#dddddd")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
 
 
 def draw_saliency(table: SaliencyTable, figure: Figure) -> Figure:
@@ -256,12 +272,7 @@ def draw_saliency(table: SaliencyTable, figure: Figure) -> Figure:
                 choice, gene, f"{values[gene, choice]:.2g}", ha="center", va="center", fontsize=8,
                 color="white" if dark else "black",
             )  # fmt: skip
-    ax.set_xticks(range(values.shape[1]), table.columns, rotation=30, ha="right", fontsize=8)
-    ax.set_yticks(range(len(values)))
-    ax.set_ylabel("gene")
-    ax.set_facecolor("#dddddd")
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
+    _label_choices(ax, len(values), table.columns)
     bar = figure.colorbar(image, ax=ax, pad=0.02)
     bar.set_label("above the mean of the gene\n(standard deviations)", fontsize=8)
     ax.set_title(" · ".join(filter(None, [table.name, "saliency"])), loc="left", fontsize=10)
@@ -276,17 +287,12 @@ def save_saliency(folder: RunFolder) -> Path:
     """
     table = SaliencyTable.load(folder.path)
     figure = Figure(figsize=saliency_size(table), layout="constrained")
-    path = _figures(folder) / "saliency.png"
-    _save(draw_saliency(table, figure), path)
-    return path
+    return _save_in(folder, "saliency", draw_saliency(table, figure))
 
 
 def pruning_size(account: PruningAccount) -> tuple[float, float]:
     """Width and height in inches of the figure of a pruning."""
-    genes, choices = account.allowed.shape
-    each = 1.0 if choices <= MOST_WRITTEN else 0.3
-    names = [text for row in account.labels for text in row]
-    return max(4.5, 1.6 + each * choices), 1.8 + 0.36 * genes + 0.06 * max(map(len, names))
+    return _choices_size(len(account.labels), account.columns)
 
 
 def draw_pruning(account: PruningAccount, figure: Figure) -> Figure:
@@ -305,18 +311,8 @@ def draw_pruning(account: PruningAccount, figure: Figure) -> Figure:
             )  # fmt: skip
     bounds = np.flatnonzero(np.diff(account.levels)) + 0.5
     ax.hlines(bounds, -0.5, allowed.shape[1] - 0.5, color="white", linewidth=1.5)
-    ax.set_xticks(
-        range(allowed.shape[1]),
-        choice_names(account.labels, allowed.shape[1]),
-        rotation=30,
-        ha="right",
-        fontsize=8,
-    )
-    ax.set_yticks(range(len(allowed)))
+    _label_choices(ax, len(allowed), account.columns)
     ax.set_ylabel("gene, from shallow to deep")
-    ax.set_facecolor("#dddddd")
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
     if account.struck:
         bar = figure.colorbar(image, ax=ax, pad=0.02, boundaries=np.arange(most + 1) + 0.5)
         bar.set_ticks(list(range(1, most + 1)) if most <= 12 else [1, most])
@@ -334,9 +330,7 @@ def save_pruning(folder: RunFolder) -> Path:
     """
     account = PruningAccount.load(folder.path)
     figure = Figure(figsize=pruning_size(account), layout="constrained")
-    path = _figures(folder) / "pruning.png"
-    _save(draw_pruning(account, figure), path)
-    return path
+    return _save_in(folder, "pruning", draw_pruning(account, figure))
 
 
 def save_figures(folder: RunFolder) -> list[Path]:
@@ -396,6 +390,13 @@ def new_axes() -> "Axes":
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=SIZE, layout="constrained")[1]
+
+
+def _save_in(folder: RunFolder, name: str, figure: Figure) -> Path:
+    """Save a figure of a run under its name; where it lies."""
+    path = _figures(folder) / f"{name}.png"
+    _save(figure, path)
+    return path
 
 
 def _save(figure: Figure, path: Path | str) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evonas.analysis.choices import choice_names, in_run, labels_of
 from evonas.analysis.tables import read_table, write_table
 from evonas.errors import InputError
-from evonas.runs import RunFolder
 from evonas.supernet.struck import Struck
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ class PruningAccount:
             tuple(text if before.allowed[gene, k] else "" for k, text in enumerate(texts))
             for gene, texts in enumerate(base.labels)
         )
-        levels = {gene: at for at, genes in enumerate(base.levels) for gene in genes}
         kept = tuple(place for place in there if place not in gone)
-        return cls(tuple(struck), kept, labels, tuple(levels[g] for g in range(base.n_var)), name)
+        return cls(tuple(struck), kept, labels, tuple(base.level_of.tolist()), name)
 
     @property
     def allowed(self) -> np.ndarray:
@@ -60,6 +59,11 @@ class PruningAccount:
         table = np.zeros((len(self.labels), max(map(len, self.labels))), dtype=bool)
         table[tuple(np.transpose(self.kept))] = True
         return table
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """A name for each choice: its operation where all genes agree, else its number."""
+        return choice_names(self.labels, max(map(len, self.labels)))
 
     def mask(self, space: "SearchSpace") -> np.ndarray:
         """What is left, for `restrict`: bool (n_var, max choices of the base space).
@@ -107,12 +111,7 @@ class PruningAccount:
         Raises:
             InputError: there is no such file or run, or the file is broken.
         """
-        path, name = Path(path).expanduser(), ""
-        if path.is_dir():
-            folder = RunFolder.open(path)
-            if not folder.pruning.is_file():
-                raise InputError(f"{folder.path} has no pruning.csv; run with --prune global")
-            path, name = folder.pruning, folder.name
+        path, name = in_run(path, "pruning", "--prune global")
         texts, columns, cells = read_table(
             path, text="operation", required=COLUMNS, ignored=("reason",)
         )
@@ -129,11 +128,9 @@ class PruningAccount:
         ):
             raise InputError(f"{path} is no account of a pruning; restore the file")
         whole = places.astype(int)
-        labels = [[""] * (whole[:, 1].max() + 1) for _ in range(whole[:, 0].max() + 1)]
-        levels = [0] * len(labels)
-        for (gene, choice, level), text in zip(whole.tolist(), texts, strict=True):
-            labels[gene][choice] = text
-            levels[gene] = level
+        labels = labels_of(whole[:, :2], texts)
+        levels = np.zeros(len(labels), dtype=int)
+        levels[whole[:, 0]] = whole[:, 2]
         struck = [
             Struck(
                 gene=int(whole[row, 0]),
@@ -148,7 +145,7 @@ class PruningAccount:
             for row in sorted(np.flatnonzero(gone), key=lambda row: column["struck"][row])
         ]
         kept = tuple((gene, choice) for gene, choice, _ in whole[~gone].tolist())
-        return cls(tuple(struck), kept, tuple(map(tuple, labels)), tuple(levels), name)
+        return cls(tuple(struck), kept, labels, tuple(levels.tolist()), name)
 
     def write(self, path: Path | str) -> None:
         """Write a row for each choice: first what went, in order, then what stayed.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evonas.analysis.choices import choice_names, in_run, labels_of
 from evonas.analysis.quantities import frozen
 from evonas.analysis.tables import read_table, write_table
 from evonas.errors import InputError
-from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,15 +55,7 @@ class SaliencyTable:
         Raises:
             InputError: there is no such file or run, or the file is broken.
         """
-        path, name = Path(path).expanduser(), ""
-        if path.is_dir():
-            folder = RunFolder.open(path)
-            if not folder.saliency.is_file():
-                raise InputError(
-                    f"{folder.path} has no saliency.csv; run with --mutation saliency, or "
-                    "--algorithm saliency"
-                )
-            path, name = folder.saliency, folder.name
+        path, name = in_run(path, "saliency", "--mutation saliency, or --algorithm saliency")
         texts, columns, cells = read_table(
             path, text="operation", required=("gene", "choice", "saliency")
         )
@@ -76,10 +68,7 @@ class SaliencyTable:
             raise InputError(f"{path} has two rows for one choice of a gene; restore the file")
         values = np.full(places.max(axis=0) + 1, np.nan)
         values[tuple(places.T)] = value
-        labels = [[""] * values.shape[1] for _ in values]
-        for (j, k), text in zip(places, texts, strict=True):
-            labels[j][k] = text
-        return cls(values, tuple(map(tuple, labels)), name)
+        return cls(values, labels_of(places, texts), name)
 
     def write(self, path: Path | str) -> None:
         """Write a row for each choice: operation, gene, choice, saliency.
@@ -107,12 +96,3 @@ class SaliencyTable:
 
         figure = plt.figure(figsize=saliency_size(self), layout="constrained")
         return draw_saliency(self, figure)
-
-
-def choice_names(labels: Sequence[Sequence[str]], choices: int) -> list[str]:
-    """A name for each choice: its operation where all genes agree, else its number."""
-    names = []
-    for k in range(choices):
-        texts = {row[k] for row in labels if k < len(row) and row[k]}
-        names.append(texts.pop() if len(texts) == 1 else str(k))
-    return names

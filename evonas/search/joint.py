@@ -124,7 +124,7 @@ class JointLearning:
         **settings: Any,
     ) -> None:
         """Nothing is learnt yet."""
-        from evonas.supernet.paths import MixtureSampling, get_paths  # loads torch
+        from evonas.supernet.paths import get_single_paths  # loads torch
 
         if weight_steps < 1:
             raise InputError(f"weight_steps is {weight_steps}; give a number of at least 1")
@@ -141,13 +141,7 @@ class JointLearning:
         except TypeError as error:
             raise InputError(f"{error}; give settings of MultiDistributionSearch") from None
         self.problem, self.supernet = problem, supernet
-        paths = get_paths(config.paths or "uniform")
-        if isinstance(paths, MixtureSampling):
-            raise InputError(
-                f"a joint search trains single networks, not the mixtures of '{config.paths}'; "
-                "give --training.paths spread"
-            )
-        self._paths = paths
+        self._paths = get_single_paths(config.paths or "uniform")
         self._every = weight_steps
         self._mixture = float(mixture)
         self._begin = begin(config.steps, warm_up)

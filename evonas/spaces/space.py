@@ -115,6 +115,12 @@ class SearchSpace(ABC):
         """
         return tuple((gene,) for gene in range(self.n_var))
 
+    @property
+    def level_of(self) -> IntArray:
+        """The level of each gene, from 0, the shallowest; int64 ``(n_var,)``."""
+        level = {gene: at for at, genes in enumerate(self.levels) for gene in genes}
+        return np.array([level[gene] for gene in range(self.n_var)], dtype=np.int64)
+
     # -- genomes --------------------------------------------------------------------------
 
     def check(self, X: npt.ArrayLike) -> IntArray:
@@ -279,6 +285,11 @@ class SearchSpace(ABC):
     def lift(self, X: npt.ArrayLike) -> IntArray:
         """Genomes of this space in the numbering of ``base``, int64 ``(n, n_var)``."""
         return self.check(X)
+
+    def holds(self, X: npt.ArrayLike) -> BoolArray:
+        """Which genomes in the numbering of ``base`` this space has, bool ``(n,)``."""
+        inside = self.allowed[np.arange(self.n_var), self.base.check(X)]
+        return np.asarray(inside.all(axis=1))
 
     def lower(self, X: npt.ArrayLike) -> IntArray:
         """Genomes in the numbering of ``base`` as genomes of this space.

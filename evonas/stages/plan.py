@@ -36,7 +36,7 @@ from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
-from evonas.supernet.paths import MixtureSampling, get_paths, passes_of_step
+from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
@@ -181,11 +181,7 @@ def _left_open(config: RunConfig) -> frozenset[str]:
 
 def _check_joint(config: RunConfig) -> None:
     if config.joint:
-        if isinstance(get_paths(config.training.paths or "uniform"), MixtureSampling):
-            raise InputError(
-                f"a joint search trains single networks, not the mixtures of "
-                f"'{config.training.paths}'; give --training.paths spread"
-            )
+        get_single_paths(config.training.paths or "uniform")
         assert config.training.steps and config.weight_steps
         check_turns(config.training.steps, config.weight_steps)
 

@@ -69,6 +69,6 @@ class PruneSupernet(TrainSupernet):
         problem = self.workspace.supernet_problem()
         if problem.has_constraints():
             known = problem.feasible_genomes
-            left = pruned.space.allowed[np.arange(len(known.T)), known].all(axis=1).sum()
+            left = pruned.space.holds(known).sum()
             text += f"; of {len(known)} that are known to keep the limits, {left} are left"
         context.progress.say(text)

@@ -50,8 +50,7 @@ def write_networks(path: str | Path, networks: Sequence[str]) -> None:
 def held_by(space: SearchSpace, networks: Sequence[str]) -> list[str]:
     """Those networks, as text, that a space holds, restricted or not."""
     X = np.stack([space.base.encode(text) for text in networks])
-    held = np.flatnonzero(space.allowed[np.arange(space.n_var), X].all(axis=1))
-    return [networks[place] for place in held.tolist()]
+    return [networks[place] for place in np.flatnonzero(space.holds(X)).tolist()]
 
 
 def with_start(problem: ArchitectureProblem, networks: list[str], config: RunConfig) -> np.ndarray:

@@ -214,6 +214,21 @@ def get_paths(strategy: str | Strategy) -> Strategy:
     return STRATEGIES[strategy]()
 
 
+def get_single_paths(strategy: str | Strategy) -> PathSampling:
+    """A strategy that trains single networks, by name, or the given object itself.
+
+    Raises:
+        InputError: no strategy has that name, or it trains mixtures.
+    """
+    paths = get_paths(strategy)
+    if isinstance(paths, MixtureSampling):
+        raise InputError(
+            f"a joint search trains single networks, not the mixtures of '{strategy}'; give "
+            "--training.paths spread"
+        )
+    return paths
+
+
 def passes_of_step(strategy: Strategy, space: SearchSpace) -> int:
     """How many networks, or mixtures, a step trains; each sees a part of the batch."""
     random_state = np.random.default_rng(0)

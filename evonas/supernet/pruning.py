@@ -196,11 +196,11 @@ class Pruner:
         self._costs = [self._fitted(table, "cost table") for table in costs]
         self._reserve = None if reserve is None else base.check(reserve)
         if self._reserve is not None:
-            self._reserve = self._reserve[self._held_in(self.before.allowed)]
+            self._reserve = self._reserve[self.before.holds(self._reserve)]
             if not len(self._reserve):
                 raise InputError("none of the networks in reserve is in the space; give some of it")
         self._keep, self._size = (KEEP if keep is None and size is None else keep), size
-        self._levels = list(range(len(base.levels)))
+        self._levels, self._level_of = list(range(len(base.levels))), base.level_of
         if order == "deep-first":
             self._levels.reverse()
         elif order == "random":
@@ -314,14 +314,20 @@ class Pruner:
             for _ in self._levels:
                 level = self._levels[self._turn % len(self._levels)]
                 self._turn += 1
-                if (of_level := free & self._of(level)).any():
+                if (of_level := self._at(level, free)).any():
                     return of_level
             return free
         levels = [self._levels[self._round - 1]]
         if self._round == len(self._levels):  # the last round fetches what others could not give
             levels += self._levels
-        found = [of_level for level in levels if (of_level := free & self._of(level)).any()]
-        return found[0] if found else np.zeros_like(free)
+        for level in levels:
+            if (of_level := self._at(level, free)).any():
+                return of_level
+        return np.zeros_like(free)
+
+    def _at(self, level: int, free: BoolArray) -> BoolArray:
+        """Of these choices those of one level."""
+        return free & (self._level_of == level)[:, None]
 
     def _free(self) -> BoolArray:
         """Which choices can go at all.
@@ -333,22 +339,12 @@ class Pruner:
         free = self._allowed & (kept > 1)[:, None]
         if self._reserve is None:
             return free
-        held = self._reserve[self._held_in(self._allowed)]
+        held = self._reserve[self._base.restrict(self._allowed).holds(self._reserve)]
         counts = (held[:, :, None] == np.arange(free.shape[1])).sum(axis=0)
         left = len(held) - counts
         fair = len(held) * ((kept - 1) / kept)[:, None]
         some, many = free & (left > 0), free & (left > 0) & (left >= fair - 1e-9)
         return many if many.any() else some
-
-    def _of(self, level: int) -> BoolArray:
-        genes = np.zeros(len(self._allowed), dtype=np.bool_)
-        genes[list(self._base.levels[level])] = True
-        return genes[:, None]
-
-    def _held_in(self, allowed: BoolArray) -> BoolArray:
-        """Which genomes in reserve use allowed choices only, bool (n,)."""
-        assert self._reserve is not None
-        return np.asarray(allowed[np.arange(len(allowed)), self._reserve].all(axis=1))
 
     def _strike_out(self, gene: int, choice: int, step: int, score: float) -> None:
         before = _log10_size(self._allowed)
@@ -358,7 +354,7 @@ class Pruner:
                 gene=gene,
                 choice=choice,
                 label=self._base.labels[gene][choice],
-                level=next(at for at, genes in enumerate(self._base.levels) if gene in genes),
+                level=int(self._level_of[gene]),
                 step=step,
                 score=score,
                 log10_before=before,
