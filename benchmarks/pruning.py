@@ -3,9 +3,10 @@
     pip install '.[benchmarks]'
     python benchmarks/pruning.py [--spaces macro nb201] [--seeds 3] [--work FOLDER]
 
-For each space and seed a supernet is trained on CIFAR-10 without pruning, and one for each order of
-pruning, all for the same number of steps: the 40 % before choices are first scored are the same for
-all, and are trained once. The criterion is the default one.
+Of `macro`, for each seed a supernet is trained on CIFAR-10 without pruning, and one for each order
+of pruning, all for the same number of steps: the 40 % before choices are first scored are the same
+for all, and are trained once. The criterion is the default one. Of `nb201`, whose supernet takes an
+hour, that of `benchmarks/saliency.py` is pruned at once, without further training.
 
 Of what is left: distinct networks; the mean excess error of the truly best of them, their share of
 the best hypervolume, and the share of truly optimal networks that is left, all by published error;
@@ -14,7 +15,8 @@ supernet and by the unpruned one on the same networks. For comparison: choices s
 down to the same size (a thousand times).
 
 Writes pruning.csv and pruning.png into docs/; what is trained goes to the work folder, which a
-repeated call goes on from. Needs EVONAS_DATA. On two cores a seed takes about half an hour.
+repeated call goes on from. Needs EVONAS_DATA. On two cores a seed of `macro` takes about half an
+hour, `nb201` an hour where `benchmarks/saliency.py` has not trained its supernet yet.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from saliency import CASES, supernet_space
+from saliency import CASES, tables, trained
 from scipy.stats import kendalltau
 from search_quality import DOCS
 
@@ -37,10 +39,10 @@ from evonas.errors import InputError
 from evonas.operators.spread import all_genomes
 from evonas.problems import get_problem
 from evonas.problems.defaults import defaults_for
-from evonas.spaces import SearchSpace
+from evonas.spaces import SearchSpace, get_space
 from evonas.supernet import Supernet
-from evonas.supernet.pruning import Pruner
-from evonas.supernet.struck import LOOK, ORDERS
+from evonas.supernet.pruning import Pruner, prune
+from evonas.supernet.struck import CRITERION, LOOK, ORDERS
 from evonas.training import Checkpoint
 
 # Genomes left of each space: of the distinct networks of `macro`, a tenth.
@@ -65,7 +67,7 @@ class Arms:
 
     def new(self) -> Supernet:
         """An untrained one."""
-        return Supernet(supernet_space(self.name), self.data, self.width, seed=self.seed)
+        return Supernet(get_space(self.name), self.data, self.width, seed=self.seed)
 
     def path(self, arm: str, suffix: str) -> Path:
         """A file of one arm."""
@@ -124,7 +126,7 @@ class Arms:
 
     def load(self, arm: str) -> Supernet:
         """A trained one."""
-        path, space = self.path(arm, "safetensors"), supernet_space(self.name)
+        path, space = self.path(arm, "safetensors"), get_space(self.name)
         return Supernet.load(path, self.data, space=space)
 
     def measure(self, arm: str) -> dict[str, object]:
@@ -133,27 +135,41 @@ class Arms:
         if path.is_file():
             return json.loads(path.read_text(encoding="utf-8"))
         account = PruningAccount.load(self.path(arm, "csv"))
-        table = get_problem(CASES[self.name].table)
-        space = table.space.restrict(account.allowed)
-        truth = kept_truth(space, table)
-        X = genomes_of(space)
-        if len(X) > RANKED:
-            X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
-        error = table.evaluate(X, return_values_of="F")[:, 0]
-        taus = {
-            f"tau{'_unpruned' if who == 'unpruned' else ''}": self._tau(who, X, error)
-            for who in (arm, "unpruned")
-        }
-        row = {"space": self.name, "seed": self.seed, "order": arm, "struck": len(account.struck)}
-        row |= truth | taus
+        supernets = {"tau": self.load(arm), "tau_unpruned": self.load("unpruned")}
+        row = row_of(self.name, self.seed, arm, account, supernets)
         path.write_text(json.dumps(row), encoding="utf-8")
         return row
 
-    def _tau(self, arm: str, X: np.ndarray, error: np.ndarray) -> float:
-        supernet = self.load(arm)
+
+def at_once(name: str, seed: int, order: str, work: Path) -> dict[str, object]:
+    """A row for one order of the supernet of `benchmarks/saliency.py`, without further training."""
+    work.mkdir(parents=True, exist_ok=True)
+    supernet, table = trained(name, seed, work), tables(name, seed, work)[CRITERION]
+    pruned = prune(supernet, order=order, criterion=table, size=SIZES[name], seed=seed)
+    account = PruningAccount.of(pruned.before, pruned.struck)
+    return row_of(name, seed, order, account, {"tau_unpruned": supernet})
+
+
+def row_of(
+    name: str, seed: int, order: str, account: PruningAccount, supernets: dict[str, Supernet]
+) -> dict[str, object]:
+    """What is kept by published numbers, and how supernets rank it."""
+    published = get_problem(CASES[name].table)
+    space = published.space.restrict(account.allowed)
+    X = genomes_of(space)
+    if len(X) > RANKED:
+        X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
+    error = published.evaluate(X, return_values_of="F")[:, 0]
+    row: dict[str, object] = {"space": name, "seed": seed, "order": order}
+    row |= {"struck": len(account.struck)} | kept_truth(space, published)
+    half = CASES[name].half_resolution
+    for column, supernet in supernets.items():
         batches = range(min(BATCHES, supernet.validation_batches))
-        losses = supernet.evaluate(supernet.space.lower(X), batches=batches).loss
-        return float(kendalltau(losses, error)[0])
+        losses = supernet.evaluate(
+            supernet.space.lower(X), batches=batches, half_resolution=half
+        ).loss
+        row[column] = float(kendalltau(losses, error)[0])
+    return row
 
 
 def genomes_of(space: SearchSpace) -> np.ndarray:
@@ -233,13 +249,17 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
 def main() -> int:
     """Train, measure, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spaces", nargs="+", default=["macro"], choices=list(CASES))
+    parser.add_argument("--spaces", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=ORDERS)
     parser.add_argument("--paths", default="dropout", help="sampling strategy of the training")
     parser.add_argument("--steps", type=int, help="of training; by default those of CIFAR-10")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("runs/pruning-benchmark"))
+    parser.add_argument(
+        "--saliency-work", type=Path, default=Path("runs/saliency-benchmark"),
+        help="work folder of benchmarks/saliency.py",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, default=DOCS)
     parser.add_argument("--train-only", action="store_true", help="for a second process")
     arguments = parser.parse_args()
@@ -249,6 +269,11 @@ def main() -> int:
     rows: list[dict[str, object]] = []
     try:
         for name in arguments.spaces:
+            if CASES[name].half_resolution:
+                for order in arguments.orders:
+                    rows.append(at_once(name, arguments.seeds[0], order, arguments.saliency_work))
+                    print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
+                continue
             for seed in arguments.seeds:
                 arms = Arms(name, seed, arguments.work, arguments.paths, arguments.steps)
                 arms.train("unpruned")

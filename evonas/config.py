@@ -98,8 +98,8 @@ class RunConfig:
     """"uniform", or "saliency": moves what a table of saliency, computed once from the trained
     supernet, promises most for; "screened" then also starts at what the table thinks best."""
     saliency: str | None = None
-    """Variant of that table: main-effect (the default), removal, exact, fisher, second-order or
-    taylor."""
+    """Variant of that table: rank-effect (the default), main-effect, removal, exact, fisher,
+    second-order or taylor."""
     prune: str | None = None
     """Strike choices out of the space while the supernet is trained: "global", "shallow-first",
     "deep-first", "round-robin" or "random"; "global" was measured as best. The training is then
@@ -109,8 +109,8 @@ class RunConfig:
     prune_keep: float | None = None
     """With --prune: share of all choices that stays; by default 0.7."""
     prune_by: str | None = None
-    """With --prune: what choices are scored by: main-effect (the default), error, removal, exact,
-    fisher, second-order or taylor."""
+    """With --prune: what choices are scored by: main-effect (the default), rank-effect, error,
+    removal, exact, fisher, second-order or taylor."""
     prune_epochs: float | None = None
     """With --prune: epochs between two levels; by default levels are spread over the training."""
     distributions: int | None = None

@@ -11,6 +11,7 @@ import pytest
 from moocore import is_nondominated
 
 from evonas.problems import TabularProblem, get_problem
+from evonas.supernet import Supernet
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -129,7 +130,7 @@ def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
     saliency = load("saliency")
     problem = saliency.untouched("digits-mlps")
     monkeypatch.setitem(
-        saliency.CASES, "toy", saliency.Case("digits-mlps", 1.0, {}, None, evaluations=60)
+        saliency.CASES, "toy", saliency.Case("digits-mlps", 1.0, {}, evaluations=60)
     )
     table = np.random.default_rng(0).random((problem.n_var, int(problem.space.n_choices.max())))
     table[np.arange(table.shape[1]) >= problem.space.n_choices[:, None]] = np.nan
@@ -144,7 +145,29 @@ def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
             rows.append(saliency.summary("toy", search, arm, curves))
     assert [row["seeds"] for row in rows] == [2] * 5
     assert rows[-1]["evaluated"] < 60, "the selection ends by itself"
-    assert saliency.supernet_space("nb201").cells_per_stage == 1
+
+
+def test_a_trained_supernet_is_pruned_at_once(search_quality, data_dir, tmp_path, monkeypatch):
+    """The orders compared on one supernet; here an untrained one, with a made-up table."""
+    load("saliency")
+    pruning = load("pruning")
+    case = pruning.CASES["nb201"]
+    problem = get_problem("cifar10-params", "nb201", data_dir=data_dir, validation_images=64)
+    published = get_problem(case.table, data_dir=data_dir)
+    monkeypatch.setattr(pruning, "get_problem", lambda name: published)
+    monkeypatch.setattr(pruning, "RANKED", 3)
+    table = np.random.default_rng(0).random(problem.space.allowed.shape)
+    monkeypatch.setattr(pruning, "tables", lambda *_: {pruning.CRITERION: table})
+
+    def untrained(*_):
+        supernet = Supernet(problem.space, problem.data, 0.25)
+        supernet.trained_steps = 1
+        return supernet
+
+    monkeypatch.setattr(pruning, "trained", untrained)
+    row = pruning.at_once("nb201", 1, "deep-first", tmp_path)
+    assert row["order"] == "deep-first" and row["networks"] < row["of"] == 15625
+    assert -1 <= row["tau_unpruned"] <= 1 and "tau" not in row
 
 
 def test_what_pruning_keeps_is_measured(search_quality, data_dir, tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, che
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
 from evonas.supernet.struck import PATHS as PRUNE_PATHS
-from evonas.supernet.variants import VARIANTS, passes_of
+from evonas.supernet.variants import OF_CHILDREN, VARIANTS, passes_of
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
@@ -523,7 +523,7 @@ def _images_of_pruning(workspace: Workspace) -> float:
         return 0.0
     space, choices = problem.space, int(problem.space.n_choices.sum())
     children = CHILDREN_PER_CHOICE * choices
-    if config.prune_by not in ("error", "main-effect"):
+    if config.prune_by not in ("error", *OF_CHILDREN):
         children = round(passes_of(config.prune_by, space.n_var, choices))
     half = not config.supernet and (config.training.half_resolution or 0.0) >= END
     size = HALF_STEP if half else 1.0

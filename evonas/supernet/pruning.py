@@ -34,6 +34,7 @@ from evonas.supernet.struck import (
     rounds,
 )
 from evonas.supernet.supernet import Supernet
+from evonas.supernet.variants import OF_CHILDREN
 from evonas.training.schedule import half_steps
 
 
@@ -249,7 +250,7 @@ class Pruner:
         seed = 1000 * self.seed + number
         children = CHILDREN_PER_CHOICE * int(supernet.space.n_choices.sum())
         if self._criterion != "error":
-            contexts = children if self._criterion == "main-effect" else None
+            contexts = children if self._criterion in OF_CHILDREN else None
             return saliency_table(
                 supernet, images, self._criterion, contexts=contexts, half_resolution=half,
                 seed=seed,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ from evonas.operators.saliency import main_effects
 from evonas.spaces.space import FloatArray, IntArray
 from evonas.supernet.paths import FairPaths
 from evonas.supernet.supernet import Supernet
-from evonas.supernet.variants import CONTEXTS, VARIANTS, children_of
+from evonas.supernet.variants import CONTEXTS, OF_CHILDREN, VARIANTS, children_of
 from evonas.training.trainer import half_size
 
 Batches = int | Collection[int] | Iterable[tuple[Tensor, Tensor]]
@@ -53,7 +54,10 @@ def saliency_table(
     - ``magnitude``: a, what DARTS goes by; of a path it says nothing, being 1;
     - ``removal``: L[a := 0] - L, signed: what hurts most when it is removed is worth most;
     - ``main-effect``: of the choice on the loss of sampled paths, by least squares on one-hot
-      genes; it compares a choice with the others of its gene, not with nothing.
+      genes; it compares a choice with the others of its gene, not with nothing;
+    - ``rank-effect``: the same on the rank of the loss among these paths, a share from 0 to 1 (the
+      rank transformation of Conover and Iman, The American Statistician 35, 1981): a few networks
+      that do not work at all, such as cells that are cut off, then weigh no more than others.
 
     Of paths, scores are means over the sampled ones that hold the choice. Where a layer has a
     skip, the gate multiplies the branch and the skip stays; an identity and a zero have nothing to
@@ -65,8 +69,9 @@ def saliency_table(
     ``taylor``, ``fisher`` and ``second-order`` take one forward and one backward pass over the
     images for each path: gates of each image are variables of their own, and one backward pass
     gives all their gradients. Normalisation uses the statistics of the batch, so the gradient of
-    an image's gate contains what it does to the others of its batch. All but main effects are
-    computed in full precision; these are scored as `Supernet.evaluate` scores networks.
+    an image's gate contains what it does to the others of its batch. All but ``main-effect`` and
+    ``rank-effect`` are computed in full precision; in these, paths are scored as
+    `Supernet.evaluate` scores networks.
 
     Args:
         supernet: trained. Of a restricted space only the choices left are scored.
@@ -75,7 +80,7 @@ def saliency_table(
             (n,).
         variant: one of the above.
         contexts: how many paths to sample, each choice of a gene equally often (by default 12,
-            for main effects 300, or more where genes have many choices), or genomes int
+            for effects on sampled paths 300, or more where genes have many choices), or genomes int
             (n, n_var) in the space's numbering.
         gates: float (n_var, max choices) in the numbering of the base space: score the operations
             of this mixture, and not of paths.
@@ -107,8 +112,8 @@ def saliency_table(
         weights = _checked_gates(supernet, gates)
         if removal == "renormalise":
             _check_others(weights)
-        if variant == "main-effect":
-            raise InputError("main effects are of paths, not of a mixture; leave gates out")
+        if variant in OF_CHILDREN:
+            raise InputError(f"{variant}s are of paths, not of a mixture; leave gates out")
         return _checked(supernet, _scores(supernet, images, weights, variant, removal, group))
     if removal != "zero":
         raise InputError(
@@ -116,10 +121,10 @@ def saliency_table(
             "or leave removal='renormalise' out"
         )
     space = supernet.space
-    if variant == "main-effect":
+    if variant in OF_CHILDREN:
         children = children_of(int(space.n_choices.sum())) if contexts is None else contexts
         X = sample_contexts(supernet, children, seed)
-        return _main_effects(supernet, images, X)
+        return _effects(supernet, images, X, ranked=variant == "rank-effect")
     X = sample_contexts(supernet, CONTEXTS if contexts is None else contexts, seed)
     held = _one_hot(supernet, X)
     scores = np.stack([_scores(supernet, images, gates, variant, removal, group) for gates in held])
@@ -234,10 +239,12 @@ def _first_order(
     return (mean / count).cpu().numpy(), (square / groups).cpu().numpy()
 
 
-def _main_effects(supernet: Supernet, images: Images, X: IntArray) -> FloatArray:
-    """Minus the effects of choices on the loss, which sum to zero in each gene."""
+def _effects(supernet: Supernet, images: Images, X: IntArray, *, ranked: bool) -> FloatArray:
+    """Minus the effects of choices on the loss or its rank, which sum to zero in each gene."""
     distinct, where = np.unique(X, axis=0, return_inverse=True)
     losses = supernet.score([tuple(x) for x in distinct.tolist()], images)[where.reshape(-1), 1]
+    if ranked:
+        losses = rankdata(losses) / len(losses)
     space = supernet.space
     try:
         effects = main_effects(space.lower(X), losses, space.n_choices)

@@ -8,7 +8,10 @@ VARIANTS = (
     "magnitude",
     "removal",
     "main-effect",
+    "rank-effect",
 )
+# those that are fitted to what sampled children score
+OF_CHILDREN = ("main-effect", "rank-effect")
 
 # Paths that operations are weighed in, and children whose losses main effects are fitted to.
 CONTEXTS, CHILDREN = 12, 300
@@ -31,7 +34,7 @@ def passes_of(variant: str, n_var: int, choices: int) -> float:
         n_var: genes.
         choices: of all genes together.
     """
-    if variant == "main-effect":
+    if variant in OF_CHILDREN:
         return children_of(choices)
     if variant in ("exact", "removal"):
         return CONTEXTS * (n_var + 1)

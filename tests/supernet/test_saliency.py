@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from evonas.config import TrainingConfig
 from evonas.data import get_data
 from evonas.errors import InputError
+from evonas.operators import main_effects
 from evonas.spaces import AvgPool, CellSpace, Identity, ReLUConv, get_space
 from evonas.supernet import Supernet, removal_effects, saliency_table
 from evonas.supernet.variants import VARIANTS
@@ -257,6 +258,15 @@ def test_main_effects_compare_within_a_gene(trained):
     assert spearmanr(worth, -trained.evaluate(X).loss)[0] > 0.7
 
 
+def test_rank_effects_are_main_effects_on_ranks(trained):
+    X = trained.space.sample(200, np.random.default_rng(5))
+    table = saliency_table(trained, FEW, "rank-effect", contexts=X)
+    loss = trained.score([tuple(x) for x in X.tolist()], trained.batches(range(FEW)))[:, 1]
+    ranks = (loss[:, None] > loss).mean(1) + (loss[:, None] == loss).mean(1) / 2 + 0.5 / len(X)
+    np.testing.assert_allclose(table, -main_effects(X, ranks, trained.space.n_choices), atol=1e-9)
+    assert 0 < np.nanmax(table) < 1
+
+
 def test_a_restricted_space_has_only_its_own_choices(trained, digits):
     base = trained.space
     allowed = base.allowed.copy()
@@ -299,6 +309,7 @@ def test_the_same_images_can_be_given_in_three_ways(trained):
         ({"gates": np.full((6, 4), np.nan)}, "gene 0, choice 0 is no finite number"),
         ({"variant": "main-effect", "contexts": 4}, "too few"),
         ({"variant": "main-effect", "gates": np.ones((6, 4))}, "leave gates out"),
+        ({"variant": "rank-effect", "gates": np.ones((6, 4))}, "rank-effects are of paths"),
         ({"batches": 0}, "no batch"),
         ({"batches": [99]}, "give some of 0 to"),
         ({"batches": [3.5]}, "pairs of images and labels"),
