@@ -16,7 +16,8 @@ down to the same size (a thousand times).
 
 Writes pruning.csv and pruning.png into docs/; what is trained goes to the work folder, which a
 repeated call goes on from. Needs EVONAS_DATA. On two cores a seed of `macro` takes about half an
-hour, `nb201` an hour where `benchmarks/saliency.py` has not trained its supernet yet.
+hour, and `nb201` about ten minutes, or an hour more where `benchmarks/saliency.py` has not trained
+its supernet yet.
 """
 
 import argparse
@@ -47,8 +48,12 @@ from evonas.training import Checkpoint
 
 # Genomes left of each space: of the distinct networks of `macro`, a tenth.
 SIZES = {"macro": 396, "nb201": 1000}
+AT_ONCE = ("nb201",)
 RANKED, BATCHES = 400, 16
 RANDOM = 1000
+
+
+MEASURED = ("networks", "of", "excess", "hypervolume", "recall", "tau", "tau_unpruned")
 
 
 class Arms:
@@ -141,13 +146,20 @@ class Arms:
         return row
 
 
-def at_once(name: str, seed: int, order: str, work: Path) -> dict[str, object]:
-    """A row for one order of the supernet of `benchmarks/saliency.py`, without further training."""
-    work.mkdir(parents=True, exist_ok=True)
-    supernet, table = trained(name, seed, work), tables(name, seed, work)[CRITERION]
+def at_once(name: str, seed: int, order: str, works: tuple[Path, Path]) -> dict[str, object]:
+    """A row for one order of the supernet of `benchmarks/saliency.py`, without further training.
+
+    Works are the folders of this benchmark, where the row is kept, and of that one.
+    """
+    path = works[0] / f"{name}-at-once-{seed}-{order}.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    supernet, table = trained(name, seed, works[1]), tables(name, seed, works[1])[CRITERION]
     pruned = prune(supernet, order=order, criterion=table, size=SIZES[name], seed=seed)
     account = PruningAccount.of(pruned.before, pruned.struck)
-    return row_of(name, seed, order, account, {"tau_unpruned": supernet})
+    row = row_of(name, seed, order, account, {"tau_unpruned": supernet})
+    path.write_text(json.dumps(row), encoding="utf-8")
+    return row
 
 
 def row_of(
@@ -162,7 +174,7 @@ def row_of(
     error = published.evaluate(X, return_values_of="F")[:, 0]
     row: dict[str, object] = {"space": name, "seed": seed, "order": order}
     row |= {"struck": len(account.struck)} | kept_truth(space, published)
-    half = CASES[name].half_resolution
+    half = CASES[name].half_side
     for column, supernet in supernets.items():
         batches = range(min(BATCHES, supernet.validation_batches))
         losses = supernet.evaluate(
@@ -203,9 +215,8 @@ def at_random(name: str) -> dict[str, object]:
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds, a row for each space and order, the best order first."""
-    columns = ["networks", "of", "excess", "hypervolume", "recall", "tau", "tau_unpruned"]
     groups = rows.groupby(["space", "order"], sort=False)
-    means = groups[columns].mean()
+    means = groups[list(MEASURED)].mean()
     means.insert(0, "seeds", groups.size())
     means["largest_excess"] = groups["excess"].max()
     return means.sort_values(["space", "excess"]).round(4).reset_index()
@@ -250,10 +261,11 @@ def main() -> int:
     """Train, measure, write, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spaces", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of macro")
     parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=ORDERS)
-    parser.add_argument("--paths", default="dropout", help="sampling strategy of the training")
-    parser.add_argument("--steps", type=int, help="of training; by default those of CIFAR-10")
+    parser.add_argument("--paths", default="dropout", help="sampling strategy, of macro")
+    parser.add_argument("--steps", type=int, help="of macro; by default those of CIFAR-10")
+    parser.add_argument("--supernet-seed", type=int, default=1, help="of nb201")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("runs/pruning-benchmark"))
     parser.add_argument(
@@ -265,13 +277,16 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.saliency_work.mkdir(parents=True, exist_ok=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     try:
         for name in arguments.spaces:
-            if CASES[name].half_resolution:
-                for order in arguments.orders:
-                    rows.append(at_once(name, arguments.seeds[0], order, arguments.saliency_work))
+            if name in AT_ONCE:
+                works, seed = (arguments.work, arguments.saliency_work), arguments.supernet_seed
+                trained(name, seed, works[1])
+                for order in () if arguments.train_only else arguments.orders:
+                    rows.append(at_once(name, seed, order, works))
                     print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
                 continue
             for seed in arguments.seeds:
@@ -286,7 +301,7 @@ def main() -> int:
         return 2
     if arguments.train_only:
         return 0
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).reindex(columns=["space", "seed", "order", "struck", *MEASURED])
     table = pd.concat([summary(frame), pd.DataFrame(map(at_random, arguments.spaces))])
     print(table.to_string(index=False))
     table.to_csv(arguments.output / "pruning.csv", index=False, lineterminator="\n")

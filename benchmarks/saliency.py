@@ -18,10 +18,11 @@ seeds from 1000 on, and the tables come from one supernet.
 
 Writes saliency_tables.csv, saliency.csv and saliency.png into docs/; weights and tables go to the
 work folder, which a repeated call goes on from. Needs EVONAS_DATA. On two cores the supernets take
-about five (macro) and sixty minutes (nb201), tables and searches XX.
+about five (macro) and sixty minutes (nb201), tables and searches a quarter of an hour.
 """
 
 import argparse
+import hashlib
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -52,6 +53,8 @@ from evonas.supernet import Supernet, removal_effects, saliency_table
 from evonas.supernet.variants import CONTEXTS, VARIANTS
 from evonas.training.trainer import half_size
 
+# all but magnitude, which says nothing of paths
+SCORED = tuple(variant for variant in VARIANTS if variant != "magnitude")
 TARGETS = (0.95, 0.99)
 AFTER = (100, 200, 400)
 
@@ -65,24 +68,24 @@ class Case:
         width: of the supernet.
         training: what differs from the defaults of CIFAR-10 on a processor.
         evaluations: of a search.
-        half_resolution: whether tables are computed on images of half the side.
+        half_side: whether tables are computed on images of half the side.
     """
 
     table: str
     width: float
     training: dict[str, float]
     evaluations: int
-    half_resolution: bool = False
+    half_side: bool = False
 
 
 CASES = {
-    "macro": Case("nasbench-macro-params", 0.25, {}, 400),
+    "macro": Case("nasbench-macro-params", 0.25, {}, evaluations=400),
     "nb201": Case(
         "nasbench201-cifar10-params",
         1.0,
         {"steps": 20000, "half_resolution": 0.9, "lr": 0.1},
         evaluations=1000,
-        half_resolution=True,
+        half_side=True,
     ),
 }
 
@@ -116,27 +119,23 @@ def trained(name: str, seed: int, work: Path) -> Supernet:
     return supernet
 
 
-def scored_images(name: str, supernet: Supernet) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of validation images that the tables of a case are computed on."""
-    batches = supernet.batches(range(SALIENCY_BATCHES))
-    half = CASES[name].half_resolution
-    return [(half_size(images) if half else images, labels) for images, labels in batches]
-
-
 def tables(name: str, seed: int, work: Path) -> dict[str, np.ndarray]:
     """All tables of a case but magnitude, which says nothing of paths, computed or read."""
-    path = work / f"{name}-{seed}-tables.npz"
+    path, weights = work / f"{name}-{seed}-tables.npz", work / f"{name}-{seed}.safetensors"
+    supernet = trained(name, seed, work)
+    of = hashlib.sha256(weights.read_bytes()).hexdigest()
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    supernet = trained(name, seed, work)
-    images = scored_images(name, supernet)
+            made = dict(stored)
+        if str(made.pop("weights", "")) == of and set(made) == set(SCORED):
+            return made
     made = {
-        variant: saliency_table(supernet, images, variant)
-        for variant in VARIANTS
-        if variant != "magnitude"
+        variant: saliency_table(
+            supernet, SALIENCY_BATCHES, variant, half_resolution=CASES[name].half_side
+        )
+        for variant in SCORED
     }
-    np.savez(path, **made)
+    np.savez(path, weights=of, **made)  # type: ignore[arg-type]
     return made
 
 
@@ -145,8 +144,9 @@ def describe(name: str, seed: int, work: Path) -> list[dict[str, object]]:
     supernet, made = trained(name, seed, work), tables(name, seed, work)
     X = supernet.space.sample(CONTEXTS, np.random.default_rng(0))
     genomes = [tuple(x) for x in X.tolist()]
-    batches = scored_images(name, supernet)
-    effects = removal_effects(supernet, batches, X)
+    half = CASES[name].half_side
+    batches = range(SALIENCY_BATCHES)
+    effects = removal_effects(supernet, batches, X, half_resolution=half)
     removed = supernet.network.weighable[np.arange(X.shape[1]), X]
     lowered = float((effects < 0)[removed].mean())
 
@@ -159,7 +159,8 @@ def describe(name: str, seed: int, work: Path) -> list[dict[str, object]]:
         return float(np.median(taken))
 
     # Each path on its own: prefixes that paths share would make the forward pass look cheaper.
-    forward = seconds(lambda: [supernet.score([genome], batches) for genome in genomes])
+    images = [(half_size(part) if half else part, of) for part, of in supernet.batches(batches)]
+    forward = seconds(lambda: [supernet.score([genome], images) for genome in genomes])
     rows = []
     for variant in VARIANTS:
         row: dict[str, object] = {"space": name, "saliency": variant}
@@ -172,7 +173,9 @@ def describe(name: str, seed: int, work: Path) -> list[dict[str, object]]:
             )
         if variant in ("exact", "taylor", "fisher", "second-order", "removal"):
             taken = seconds(
-                lambda v=variant: saliency_table(supernet, batches, v, contexts=CONTEXTS)
+                lambda v=variant: saliency_table(
+                    supernet, batches, v, contexts=CONTEXTS, half_resolution=half
+                )
             )
             row["forward_passes_per_path"] = round(taken / forward, 2)
         if variant == "removal":
@@ -217,11 +220,10 @@ def measure(job: tuple[str, str, str, np.ndarray | None, int]) -> Curve:
 
 def arms_of(search: str) -> list[str]:
     """What a search is run with; the dear one with the best tables only."""
-    scored = [variant for variant in VARIANTS if variant != "magnitude"]
     return {
-        "nsga2": ["uniform", *scored],
+        "nsga2": ["uniform", *SCORED],
         "screened": ["uniform", "main-effect", "rank-effect"],
-        "saliency": scored,
+        "saliency": list(SCORED),
     }[search]
 
 
@@ -300,7 +302,8 @@ def main() -> int:
         for search in SEARCHES:
             for arm in arms_of(search):
                 seeds = arguments.seeds if search != "saliency" else arguments.seeds[:1]
-                jobs += [(name, search, arm, made.get(arm), seed) for seed in seeds]
+                table = None if arm == "uniform" else made[arm]
+                jobs += [(name, search, arm, table, seed) for seed in seeds]
     curves: dict[tuple[str, str, str], list[Curve]] = {}
     with ProcessPoolExecutor(arguments.processes) as pool:
         for job, curve in zip(jobs, pool.map(measure, jobs), strict=True):

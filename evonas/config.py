@@ -100,6 +100,9 @@ class RunConfig:
     saliency: str | None = None
     """Variant of that table: rank-effect (the default), main-effect, removal, exact, fisher,
     second-order or taylor."""
+    saliency_half_resolution: bool = False
+    """Compute that table on images of half the side, as the first steps of a training see them: for
+    a supernet that has hardly seen larger ones."""
     prune: str | None = None
     """Strike choices out of the space while the supernet is trained: "global", "shallow-first",
     "deep-first", "round-robin" or "random"; "global" was measured as best. The training is then

@@ -76,7 +76,7 @@ class SupernetProblem(ArchitectureProblem):
                     "with get_problem(..., supernet=), which takes what is left"
                 )
         self._supernet = supernet
-        self._saliency: dict[str, np.ndarray] = {}
+        self._saliency: dict[tuple[str, bool], np.ndarray] = {}
         self._cache.clear()
 
     def train(
@@ -112,11 +112,13 @@ class SupernetProblem(ArchitectureProblem):
         self.supernet = supernet
         return supernet
 
-    def saliency(self, variant: str = SALIENCY) -> np.ndarray:
+    def saliency(self, variant: str = SALIENCY, *, half_resolution: bool = False) -> np.ndarray:
         """What each choice of each gene is worth to the trained supernet; computed once.
 
         Args:
             variant: of `evonas.supernet.saliency_table`.
+            half_resolution: whether images are scored at half their side, which suits a supernet
+                that has hardly seen larger ones.
 
         Returns:
             float64 (n_var, max choices) in the numbering of the problem's space; higher is worth
@@ -128,10 +130,13 @@ class SupernetProblem(ArchitectureProblem):
         from evonas.supernet import saliency_table
 
         supernet = self._trained("saliency")
-        if variant not in self._saliency:
+        made = variant, half_resolution
+        if made not in self._saliency:
             batches = min(SALIENCY_BATCHES, supernet.validation_batches)
-            self._saliency[variant] = saliency_table(supernet, batches, variant)
-        return self.space.lower_table(self._saliency[variant])
+            self._saliency[made] = saliency_table(
+                supernet, batches, variant, half_resolution=half_resolution
+            )
+        return self.space.lower_table(self._saliency[made])
 
     def _trained(self, what: str = "evaluating") -> Supernet:
         if self.supernet is None or not self.supernet.trained:

@@ -147,6 +147,33 @@ def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
     assert rows[-1]["evaluated"] < 60, "the selection ends by itself"
 
 
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_tables_are_of_the_weights_at_hand(search_quality, data_dir, tmp_path, monkeypatch):
+    """On images of half the side; computed anew where the weights or the variants are others."""
+    saliency = load("saliency")
+    problem = get_problem("cifar10-params", "macro", data_dir=data_dir, validation_images=4000)
+    monkeypatch.setattr(saliency, "SCORED", ("exact", "rank-effect"))
+    monkeypatch.setattr(saliency, "SALIENCY_BATCHES", 1)
+    monkeypatch.setattr(saliency, "CONTEXTS", 3)
+    case = replace(saliency.CASES["macro"], half_side=True)
+    monkeypatch.setitem(saliency.CASES, "macro", case)
+    weights = tmp_path / "macro-1.safetensors"
+    Supernet(problem.space, problem.data, 0.25, seed=1).save(weights)
+    first = saliency.tables("macro", 1, tmp_path)
+    again = saliency.tables("macro", 1, tmp_path)
+    assert set(first) == set(again) == {"exact", "rank-effect"}
+    np.testing.assert_array_equal(first["exact"], again["exact"])
+    monkeypatch.setattr(saliency, "SCORED", ("exact",))
+    assert set(saliency.tables("macro", 1, tmp_path)) == {"exact"}
+    Supernet(problem.space, problem.data, 0.25, seed=2).save(weights)
+    other = saliency.tables("macro", 1, tmp_path)
+    assert not np.array_equal(first["exact"], other["exact"], equal_nan=True)
+    rows = saliency.describe("macro", 1, tmp_path)
+    assert [row["saliency"] for row in rows] == list(saliency.VARIANTS)
+    assert all(set(saliency.arms_of(search)) <= {"uniform", *saliency.VARIANTS}
+               for search in saliency.SEARCHES)  # fmt: skip
+
+
 def test_a_trained_supernet_is_pruned_at_once(search_quality, data_dir, tmp_path, monkeypatch):
     """The orders compared on one supernet; here an untrained one, with a made-up table."""
     load("saliency")
@@ -165,9 +192,20 @@ def test_a_trained_supernet_is_pruned_at_once(search_quality, data_dir, tmp_path
         return supernet
 
     monkeypatch.setattr(pruning, "trained", untrained)
-    row = pruning.at_once("nb201", 1, "deep-first", tmp_path)
+    row = pruning.at_once("nb201", 1, "deep-first", (tmp_path, tmp_path))
     assert row["order"] == "deep-first" and row["networks"] < row["of"] == 15625
     assert -1 <= row["tau_unpruned"] <= 1 and "tau" not in row
+    monkeypatch.setattr(pruning, "trained", None)
+    assert pruning.at_once("nb201", 1, "deep-first", (tmp_path, tmp_path)) == row, "kept"
+    monkeypatch.setattr(pruning, "at_once", lambda *_: row)
+    monkeypatch.setattr(pruning, "trained", lambda *_: None)
+    monkeypatch.setattr(pruning, "RANDOM", 2)
+    folders = {f"--{name}": str(tmp_path) for name in ("work", "saliency-work", "output")}
+    words = ["--spaces", "nb201", *(word for pair in folders.items() for word in pair)]
+    monkeypatch.setattr(sys, "argv", ["pruning.py", *words, "--threads", "1"])
+    assert pruning.main() == 0
+    assert (tmp_path / "pruning.png").is_file()
+    assert set(pd.read_csv(tmp_path / "pruning.csv")["space"]) == {"nb201"}
 
 
 def test_what_pruning_keeps_is_measured(search_quality, data_dir, tmp_path, monkeypatch):

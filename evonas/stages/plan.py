@@ -310,6 +310,11 @@ def _fill_saliency(config: RunConfig) -> RunConfig:
             f"{SALIENCY_SEARCH} with it, or leave --saliency out (--saliency None, where --config "
             "has one)"
         )
+    if config.saliency_half_resolution:
+        raise InputError(
+            "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
+            f"{SALIENCY_SEARCH} with --saliency-half-resolution, or leave it out"
+        )
     return config
 
 
@@ -507,13 +512,14 @@ def images_of_a_turn(workspace: Workspace) -> float:
 
 
 def _images_of_saliency(workspace: Workspace) -> float:
-    """Images on which networks are scored for a saliency table, each counted for each network."""
+    """Images of full size that a saliency table is worth, each counted for each network."""
     config, problem = workspace.config, workspace.supernet_problem()
     if config.saliency is None:
         return 0.0
     space = problem.space
     passes = passes_of(config.saliency, space.n_var, int(space.n_choices.sum()))
-    return passes * _scored_images(problem, SALIENCY_BATCHES)
+    size = HALF_STEP if config.saliency_half_resolution else 1.0
+    return passes * size * _scored_images(problem, SALIENCY_BATCHES)
 
 
 def _images_of_pruning(workspace: Workspace) -> float:

@@ -26,8 +26,9 @@ class ScoreSaliency:
         if not folder.saliency.is_file():
             self.workspace.ready_problem(folder)
             problem, variant = self.workspace.supernet_problem(), context.config.saliency
+            half = context.config.saliency_half_resolution
             start = time.perf_counter()
-            values = problem.space.lift_table(problem.saliency(variant))
+            values = problem.space.lift_table(problem.saliency(variant, half_resolution=half))
             SaliencyTable(values, problem.space.base.labels).write(folder.saliency)
             seconds = time.perf_counter() - start
             choices = int(problem.space.n_choices.sum())

@@ -105,15 +105,13 @@ def saliency_table(
         raise InputError(f"removal is '{removal}'; give 'zero' or 'renormalise'")
     if not isinstance(group, int | np.integer) or group < 1:
         raise InputError(f"group is {group}; give a number of images of at least 1")
-    images = _images(supernet, batches)
-    if half_resolution:
-        images = [(half_size(part), labels) for part, labels in images]
+    images = _images(supernet, batches, half_resolution)
     if gates is not None:
         weights = _checked_gates(supernet, gates)
         if removal == "renormalise":
             _check_others(weights)
         if variant in OF_CHILDREN:
-            raise InputError(f"{variant}s are of paths, not of a mixture; leave gates out")
+            raise InputError(f"saliency '{variant}' is of paths, not of a mixture; leave gates out")
         return _checked(supernet, _scores(supernet, images, weights, variant, removal, group))
     if removal != "zero":
         raise InputError(
@@ -142,19 +140,22 @@ def _checked(supernet: Supernet, scores: FloatArray) -> FloatArray:
     return np.where(allowed, scores, np.nan)
 
 
-def removal_effects(supernet: Supernet, batches: Batches, X: npt.ArrayLike) -> FloatArray:
+def removal_effects(
+    supernet: Supernet, batches: Batches, X: npt.ArrayLike, *, half_resolution: bool = False
+) -> FloatArray:
     """By how much the loss of paths rises when one of their operations is removed.
 
     Args:
         supernet: trained.
         batches: images to score on, as of `saliency_table`.
         X: genomes int (n, n_var) in the space's numbering.
+        half_resolution: whether images are scored at half their side.
 
     Returns:
         Nats, float64 (n, n_var); below 0 where the removal helps, 0 where there is nothing to
         remove.
     """
-    images = _images(supernet, batches)
+    images = _images(supernet, batches, half_resolution)
     held = _one_hot(supernet, supernet.space.lift(X))
     return np.stack([_removals(supernet, images, gates, "zero").sum(1) for gates in held])
 
@@ -253,8 +254,13 @@ def _effects(supernet: Supernet, images: Images, X: IntArray, *, ranked: bool) -
     return space.lift_table(-effects)
 
 
-def _images(supernet: Supernet, batches: Batches) -> Images:
+def _images(supernet: Supernet, batches: Batches, half_resolution: bool) -> Images:
     """Batches of images as given, or those of the validation images that were named."""
+    images = _full_size_images(supernet, batches)
+    return [(half_size(part), labels) for part, labels in images] if half_resolution else images
+
+
+def _full_size_images(supernet: Supernet, batches: Batches) -> Images:
     if isinstance(batches, int | np.integer):
         batches = range(int(batches))
     if not isinstance(batches, Iterable):

@@ -10,10 +10,10 @@ VARIANTS = (
     "main-effect",
     "rank-effect",
 )
-# those that are fitted to what sampled children score
+# Those that are fitted to what sampled children score.
 OF_CHILDREN = ("main-effect", "rank-effect")
 
-# Paths that operations are weighed in, and children whose losses main effects are fitted to.
+# Paths that operations are weighed in, and children whose losses effects are fitted to.
 CONTEXTS, CHILDREN = 12, 300
 # Children for each choice, at least: so many more than what is fitted.
 CHILDREN_PER_CHOICE = 4
@@ -22,7 +22,7 @@ BACKWARD = 3.0
 
 
 def children_of(choices: int) -> int:
-    """Children that main effects of so many choices are fitted to."""
+    """Children that the effects of so many choices are fitted to."""
     return max(CHILDREN, CHILDREN_PER_CHOICE * choices)
 
 

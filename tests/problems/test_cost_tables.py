@@ -59,6 +59,7 @@ def test_the_supernet_of_a_problem_guides_its_search(monkeypatch):
     table = problem.saliency()
     assert (np.isfinite(table) == problem.space.allowed).all()
     assert problem.saliency("fisher").shape == table.shape
+    assert not np.array_equal(problem.saliency(half_resolution=True), table, equal_nan=True)
     mutation = get_algorithm("nsga2", problem, mutation="saliency").mating.mutation
     np.testing.assert_array_equal(mutation.table, table)
 

@@ -167,3 +167,8 @@ def test_a_dry_run_tells_of_all_stages():
     expected = plan(said, measure=True).expected
     assert list(expected) == ["pruning", "saliency", "search"]
     assert min(expected.values()) > 0
+
+
+def test_a_resolution_of_no_table_is_refused():
+    with pytest.raises(InputError, match="with --saliency-half-resolution, or leave it out"):
+        plan(RunConfig(problem="digits-params", saliency_half_resolution=True))

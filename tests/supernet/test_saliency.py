@@ -309,7 +309,7 @@ def test_the_same_images_can_be_given_in_three_ways(trained):
         ({"gates": np.full((6, 4), np.nan)}, "gene 0, choice 0 is no finite number"),
         ({"variant": "main-effect", "contexts": 4}, "too few"),
         ({"variant": "main-effect", "gates": np.ones((6, 4))}, "leave gates out"),
-        ({"variant": "rank-effect", "gates": np.ones((6, 4))}, "rank-effects are of paths"),
+        ({"variant": "rank-effect", "gates": np.ones((6, 4))}, "'rank-effect' is of paths"),
         ({"batches": 0}, "no batch"),
         ({"batches": [99]}, "give some of 0 to"),
         ({"batches": [3.5]}, "pairs of images and labels"),
