@@ -1,12 +1,13 @@
 """What hierarchical pruning keeps, and what it does to the ranking, against published truth.
 
     pip install '.[benchmarks]'
-    python benchmarks/pruning.py [--spaces macro nb201] [--seeds 3] [--work FOLDER]
+    python benchmarks/pruning.py [--spaces macro nb201] [--seeds 1 2 3] [--work FOLDER]
+        [--criteria main-effect rank-effect]
 
 Of `macro`, for each seed a supernet is trained on CIFAR-10 without pruning, and one for each order
 of pruning, all for the same number of steps: the 40 % before choices are first scored are the same
-for all, and are trained once. The criterion is the default one. Of `nb201`, whose supernet takes an
-hour, that of `benchmarks/saliency.py` is pruned at once, without further training.
+for all, and are trained once. Of `nb201`, whose supernet takes an hour, that of
+`benchmarks/saliency.py` is pruned at once, without further training.
 
 Of what is left: distinct networks; the mean excess error of the truly best of them, their share of
 the best hypervolume, and the share of truly optimal networks that is left, all by published error;
@@ -25,6 +26,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,7 @@ from evonas.spaces import SearchSpace, get_space
 from evonas.supernet import Supernet
 from evonas.supernet.pruning import Pruner, prune
 from evonas.supernet.struck import CRITERION, LOOK, ORDERS
+from evonas.supernet.variants import OF_CHILDREN
 from evonas.training import Checkpoint
 
 # Genomes left of each space: of the distinct networks of `macro`, a tenth.
@@ -56,12 +59,17 @@ RANDOM = 1000
 
 MEASURED = ("networks", "of", "excess", "hypervolume", "recall", "tau", "tau_unpruned")
 
+LABELS = {"excess": "excess", "tau": "tau, pruned", "tau_unpruned": "tau, unpruned"}
+
 
 class Arms:
     """Supernets of one space and seed, trained when they are asked for and kept on disk."""
 
-    def __init__(self, name: str, seed: int, work: Path, paths: str, steps: int | None) -> None:
+    def __init__(
+        self, name: str, seed: int, criterion: str, work: Path, paths: str, steps: int | None
+    ) -> None:
         """Load the images."""
+        self.criterion = criterion
         self.name, self.seed, self.work = name, seed, work
         case, defaults = CASES[name], defaults_for("cifar10", "cpu")
         self.data = get_problem(
@@ -77,11 +85,16 @@ class Arms:
 
     def path(self, arm: str, suffix: str) -> Path:
         """A file of one arm."""
+        if arm in ORDERS:
+            arm = f"{self.criterion}-{arm}"
         return self.work / f"{self.name}-{self.config.paths}-{self.seed}-{arm}.{suffix}"
 
     def pruner(self, supernet: Supernet, order: str) -> Pruner:
         """What strikes out, in an order."""
-        return Pruner(supernet, self.config, order=order, size=SIZES[self.name], seed=self.seed)
+        return Pruner(
+            supernet, self.config, order=order, criterion=self.criterion, size=SIZES[self.name],
+            seed=self.seed,
+        )  # fmt: skip
 
     def train(self, arm: str) -> None:
         """Train "unpruned" or an order, unless its weights are there."""
@@ -142,29 +155,36 @@ class Arms:
             return json.loads(path.read_text(encoding="utf-8"))
         account = PruningAccount.load(self.path(arm, "csv"))
         supernets = {"tau": self.load(arm), "tau_unpruned": self.load("unpruned")}
-        row = row_of(self.name, self.seed, arm, account, supernets)
+        row = row_of(self.name, self.seed, self.criterion, arm, account, supernets)
         path.write_text(json.dumps(row), encoding="utf-8")
         return row
 
 
-def at_once(name: str, seed: int, order: str, works: tuple[Path, Path]) -> dict[str, object]:
+def at_once(
+    name: str, seed: int, criterion: str, order: str, works: tuple[Path, Path]
+) -> dict[str, object]:
     """A row for one order of the supernet of `benchmarks/saliency.py`, without further training.
 
     Works are the folders of this benchmark, where the row is kept, and of that one.
     """
-    path = works[0] / f"{name}-at-once-{seed}-{order}.json"
+    path = works[0] / f"{name}-at-once-{seed}-{criterion}-{order}.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    supernet, table = trained(name, seed, works[1]), tables(name, seed, works[1])[CRITERION]
+    supernet, table = trained(name, seed, works[1]), tables(name, seed, works[1])[criterion]
     pruned = prune(supernet, order=order, criterion=table, size=SIZES[name], seed=seed)
     account = PruningAccount.of(pruned.before, pruned.struck)
-    row = row_of(name, seed, order, account, {"tau_unpruned": supernet})
+    row = row_of(name, seed, criterion, order, account, {"tau_unpruned": supernet})
     path.write_text(json.dumps(row), encoding="utf-8")
     return row
 
 
 def row_of(
-    name: str, seed: int, order: str, account: PruningAccount, supernets: dict[str, Supernet]
+    name: str,
+    seed: int,
+    criterion: str,
+    order: str,
+    account: PruningAccount,
+    supernets: dict[str, Supernet],
 ) -> dict[str, object]:
     """What is kept by published numbers, and how supernets rank it."""
     published = get_problem(CASES[name].table)
@@ -173,7 +193,8 @@ def row_of(
     if len(X) > RANKED:
         X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
     error = published.evaluate(X, return_values_of="F")[:, 0]
-    row: dict[str, object] = {"space": name, "seed": seed, "order": order}
+    row: dict[str, object] = {"space": name, "seed": seed, "criterion": criterion}
+    row["order"] = order
     row |= {"struck": len(account.struck)} | kept_truth(space, published)
     half = CASES[name].half_side
     for column, supernet in supernets.items():
@@ -215,8 +236,8 @@ def at_random(name: str) -> dict[str, object]:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds, a row for each space and order, the best order first."""
-    groups = rows.groupby(["space", "order"], sort=False)
+    """Means over seeds, a row for each space, criterion and order, the best first."""
+    groups = rows.groupby(["space", "criterion", "order"], sort=False)
     means = groups[list(MEASURED)].mean()
     means.insert(0, "seeds", groups.size())
     means["largest_excess"] = groups["excess"].max()
@@ -224,24 +245,23 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, path: Path) -> None:
-    """Excess error and tau of each order; a dot for each seed."""
+    """Excess error and tau of each order; a dot for each seed and criterion."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(rows["space"]))
-    figure = Figure(figsize=(9, 3.2 * len(names)), layout="constrained")
+    figure = Figure(figsize=(9, 0.8 + 3.2 * len(names)), layout="constrained")
     for axes, name in zip(figure.subplots(len(names), 2, squeeze=False), names, strict=True):
         part = rows[rows["space"] == name]
-        for place, order in enumerate(ORDERS):
-            of_order = part[part["order"] == order]
-            axes[0].plot(of_order["excess"], [place] * len(of_order), "o", color="#0072B2")
+        for (order, criterion), rows_of in part.groupby(["order", "criterion"]):
+            place = ORDERS.index(order)
             for column, colour, shift in (
+                ("excess", "#0072B2", 0.0),
                 ("tau_unpruned", "#7f7f7f", 0.15),
                 ("tau", "#D55E00", -0.15),
             ):
-                label = {"tau": "pruned", "tau_unpruned": "unpruned, same networks"}[column]
-                axes[1].plot(
-                    of_order[column], [place + shift] * len(of_order), "o", color=colour,
-                    label=label if not place else None,
+                axes[int(column != "excess")].plot(
+                    rows_of[column], [place + shift] * len(rows_of), "os"[criterion != CRITERION],
+                    color=colour, mfc="none", label=f"{LABELS[column]}, {criterion}",
                 )  # fmt: skip
         axes[0].axvline(0.1, color="#7f7f7f", linestyle=":")
         axes[0].set_xscale("symlog", linthresh=0.1)
@@ -250,11 +270,18 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axes[1].set_yticks(range(len(ORDERS)), [""] * len(ORDERS))
         axes[0].set(title=CASES[name].table, xlabel="mean excess error of what is kept [points]")
         axes[1].set(xlabel="Kendall's tau inside what is kept")
-        axes[1].legend(frameon=False, fontsize=8)
         for ax in axes:
             ax.set_ylim(-0.5, len(ORDERS) - 0.5)
             ax.grid(alpha=0.3)
             ax.title.set_fontsize("medium")
+    labelled = {}
+    for ax in figure.axes:
+        for line in ax.get_lines():
+            if not line.get_label().startswith("_") and np.isfinite(line.get_xdata()).any():
+                labelled.setdefault(line.get_label(), line)
+    figure.legend(
+        labelled.values(), labelled.keys(), loc="outside upper center", ncols=3, frameon=False
+    )
     figure.savefig(path, dpi=110)
 
 
@@ -264,6 +291,10 @@ def main() -> int:
     parser.add_argument("--spaces", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of macro")
     parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=ORDERS)
+    parser.add_argument(
+        "--criteria", nargs="+", choices=OF_CHILDREN,
+        help="that choices are scored by; unless given the default, of nb201 both",
+    )  # fmt: skip
     parser.add_argument("--paths", default="dropout", help="sampling strategy, of macro")
     parser.add_argument("--steps", type=int, help="of macro; by default those of CIFAR-10")
     parser.add_argument("--supernet-seed", type=int, default=1, help="of nb201")
@@ -286,12 +317,13 @@ def main() -> int:
             if name in AT_ONCE:
                 works, seed = (arguments.work, arguments.saliency_work), arguments.supernet_seed
                 trained(name, seed, works[1])
-                for order in () if arguments.train_only else arguments.orders:
-                    rows.append(at_once(name, seed, order, works))
+                criteria = () if arguments.train_only else arguments.criteria or OF_CHILDREN
+                for criterion, order in product(criteria, arguments.orders):
+                    rows.append(at_once(name, seed, criterion, order, works))
                     print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
                 continue
-            for seed in arguments.seeds:
-                arms = Arms(name, seed, arguments.work, arguments.paths, arguments.steps)
+            for seed, criterion in product(arguments.seeds, arguments.criteria or [CRITERION]):
+                arms = Arms(name, seed, criterion, arguments.work, arguments.paths, arguments.steps)
                 arms.train("unpruned")
                 for order in arguments.orders:
                     arms.train(order)
@@ -302,7 +334,9 @@ def main() -> int:
         return 2
     if arguments.train_only:
         return 0
-    frame = pd.DataFrame(rows).reindex(columns=["space", "seed", "order", "struck", *MEASURED])
+    frame = pd.DataFrame(rows).reindex(
+        columns=["space", "seed", "criterion", "order", "struck", *MEASURED]
+    )
     table = pd.concat([summary(frame), pd.DataFrame(map(at_random, arguments.spaces))])
     print(table.to_string(index=False))
     table.to_csv(arguments.output / "pruning.csv", index=False, lineterminator="\n")

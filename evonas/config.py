@@ -112,8 +112,9 @@ class RunConfig:
     prune_keep: float | None = None
     """With --prune: share of all choices that stays; by default 0.7."""
     prune_by: str | None = None
-    """With --prune: what choices are scored by: main-effect (the default), rank-effect, error,
-    removal, exact, fisher, second-order or taylor."""
+    """With --prune: what choices are scored by: main-effect (the default), rank-effect (better
+    where some networks do not work at all), error, removal, exact, fisher, second-order or
+    taylor."""
     prune_epochs: float | None = None
     """With --prune: epochs between two levels; by default levels are spread over the training."""
     distributions: int | None = None

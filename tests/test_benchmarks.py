@@ -192,11 +192,13 @@ def test_a_trained_supernet_is_pruned_at_once(search_quality, data_dir, tmp_path
         return supernet
 
     monkeypatch.setattr(pruning, "trained", untrained)
-    row = pruning.at_once("nb201", 1, "deep-first", (tmp_path, tmp_path))
+    row = pruning.at_once("nb201", 1, pruning.CRITERION, "deep-first", (tmp_path, tmp_path))
     assert row["order"] == "deep-first" and row["networks"] < row["of"] == 15625
     assert -1 <= row["tau_unpruned"] <= 1 and "tau" not in row
     monkeypatch.setattr(pruning, "trained", None)
-    assert pruning.at_once("nb201", 1, "deep-first", (tmp_path, tmp_path)) == row, "kept"
+    assert (
+        pruning.at_once("nb201", 1, pruning.CRITERION, "deep-first", (tmp_path, tmp_path)) == row
+    ), "kept"
     monkeypatch.setattr(pruning, "at_once", lambda *_: row)
     monkeypatch.setattr(pruning, "trained", lambda *_: None)
     monkeypatch.setattr(pruning, "RANDOM", 2)
@@ -225,7 +227,15 @@ def test_what_pruning_keeps_is_measured(search_quality, data_dir, tmp_path, monk
     truth = pruning.kept_truth(space, table)
     assert truth["networks"] == len(X) and truth["of"] == 3969 and truth["excess"] < 0.01
     rows = pd.DataFrame(
-        {"space": "macro", "seed": seed, "order": order, "tau": 0.8, "tau_unpruned": 0.7} | truth
+        {
+            "space": "macro",
+            "seed": seed,
+            "criterion": "error",
+            "order": order,
+            "tau": 0.8,
+            "tau_unpruned": 0.7,
+        }
+        | truth
         for order in pruning.ORDERS
         for seed in (1, 2)
     )
