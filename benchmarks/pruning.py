@@ -25,6 +25,7 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -55,7 +56,6 @@ AT_ONCE = ("nb201",)
 # Networks that are ranked, and validation batches that they are ranked on.
 RANKED, BATCHES = 400, {"macro": 16, "nb201": 4}
 RANDOM = 1000
-
 
 MEASURED = ("networks", "of", "excess", "hypervolume", "recall", "tau", "tau_unpruned")
 
@@ -150,14 +150,22 @@ class Arms:
 
     def measure(self, arm: str) -> dict[str, object]:
         """A row for one order."""
-        path = self.path(arm, "json")
-        if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
-        account = PruningAccount.load(self.path(arm, "csv"))
-        supernets = {"tau": self.load(arm), "tau_unpruned": self.load("unpruned")}
-        row = row_of(self.name, self.seed, self.criterion, arm, account, supernets)
-        path.write_text(json.dumps(row), encoding="utf-8")
-        return row
+
+        def make() -> dict[str, object]:
+            account = PruningAccount.load(self.path(arm, "csv"))
+            supernets = {"tau": self.load(arm), "tau_unpruned": self.load("unpruned")}
+            return row_of(self.name, self.seed, self.criterion, arm, account, supernets)
+
+        return made_once(self.path(arm, "json"), make)
+
+
+def made_once(path: Path, make: Callable[[], dict[str, object]]) -> dict[str, object]:
+    """A row from its file, or made and kept there."""
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    row = make()
+    path.write_text(json.dumps(row), encoding="utf-8")
+    return row
 
 
 def at_once(
@@ -167,15 +175,14 @@ def at_once(
 
     Works are the folders of this benchmark, where the row is kept, and of that one.
     """
-    path = works[0] / f"{name}-at-once-{seed}-{criterion}-{order}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    supernet, table = trained(name, seed, works[1]), tables(name, seed, works[1])[criterion]
-    pruned = prune(supernet, order=order, criterion=table, size=SIZES[name], seed=seed)
-    account = PruningAccount.of(pruned.before, pruned.struck)
-    row = row_of(name, seed, criterion, order, account, {"tau_unpruned": supernet})
-    path.write_text(json.dumps(row), encoding="utf-8")
-    return row
+
+    def make() -> dict[str, object]:
+        supernet, table = trained(name, seed, works[1]), tables(name, seed, works[1])[criterion]
+        pruned = prune(supernet, order=order, criterion=table, size=SIZES[name], seed=seed)
+        account = PruningAccount.of(pruned.before, pruned.struck)
+        return row_of(name, seed, criterion, order, account, {"tau_unpruned": supernet})
+
+    return made_once(works[0] / f"{name}-at-once-{seed}-{criterion}-{order}.json", make)
 
 
 def row_of(
@@ -193,9 +200,14 @@ def row_of(
     if len(X) > RANKED:
         X = X[np.random.default_rng(0).choice(len(X), RANKED, replace=False)]
     error = published.evaluate(X, return_values_of="F")[:, 0]
-    row: dict[str, object] = {"space": name, "seed": seed, "criterion": criterion}
-    row["order"] = order
-    row |= {"struck": len(account.struck)} | kept_truth(space, published)
+    row: dict[str, object] = {
+        "space": name,
+        "seed": seed,
+        "criterion": criterion,
+        "order": order,
+        "struck": len(account.struck),
+    }
+    row |= kept_truth(space, published)
     half = CASES[name].half_side
     for column, supernet in supernets.items():
         batches = range(min(BATCHES[name], supernet.validation_batches))
@@ -254,12 +266,14 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         part = rows[rows["space"] == name]
         for (order, criterion), rows_of in part.groupby(["order", "criterion"]):
             place = ORDERS.index(order)
-            for column, colour, shift in (
-                ("excess", "#0072B2", 0.0),
-                ("tau_unpruned", "#7f7f7f", 0.15),
-                ("tau", "#D55E00", -0.15),
+            for column, ax, colour, shift in (
+                ("excess", axes[0], "#0072B2", 0.0),
+                ("tau_unpruned", axes[1], "#7f7f7f", 0.15),
+                ("tau", axes[1], "#D55E00", -0.15),
             ):
-                axes[int(column != "excess")].plot(
+                if rows_of[column].isna().all():
+                    continue
+                ax.plot(
                     rows_of[column], [place + shift] * len(rows_of), "os"[criterion != CRITERION],
                     color=colour, mfc="none", label=f"{LABELS[column]}, {criterion}",
                 )  # fmt: skip
@@ -276,13 +290,29 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
             ax.title.set_fontsize("medium")
     labelled = {}
     for ax in figure.axes:
-        for line in ax.get_lines():
-            if not line.get_label().startswith("_") and np.isfinite(line.get_xdata()).any():
-                labelled.setdefault(line.get_label(), line)
+        handles, labels = ax.get_legend_handles_labels()
+        labelled |= dict(zip(labels, handles, strict=True))
     figure.legend(
         labelled.values(), labelled.keys(), loc="outside upper center", ncols=3, frameon=False
     )
     figure.savefig(path, dpi=110)
+
+
+def measured(name: str, arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """A row for each arm of a space, trained where it is not yet."""
+    if name in AT_ONCE:
+        works, seed = (arguments.work, arguments.saliency_work), arguments.supernet_seed
+        trained(name, seed, works[1])
+        criteria = () if arguments.train_only else arguments.criteria or OF_CHILDREN
+        for criterion, order in product(criteria, arguments.orders):
+            yield at_once(name, seed, criterion, order, works)
+        return
+    for seed, criterion in product(arguments.seeds, arguments.criteria or [CRITERION]):
+        arms = Arms(name, seed, criterion, arguments.work, arguments.paths, arguments.steps)
+        arms.train("unpruned")
+        for order in arguments.orders:
+            arms.train(order)
+            yield arms.measure(order)
 
 
 def main() -> int:
@@ -314,21 +344,9 @@ def main() -> int:
     rows: list[dict[str, object]] = []
     try:
         for name in arguments.spaces:
-            if name in AT_ONCE:
-                works, seed = (arguments.work, arguments.saliency_work), arguments.supernet_seed
-                trained(name, seed, works[1])
-                criteria = () if arguments.train_only else arguments.criteria or OF_CHILDREN
-                for criterion, order in product(criteria, arguments.orders):
-                    rows.append(at_once(name, seed, criterion, order, works))
-                    print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
-                continue
-            for seed, criterion in product(arguments.seeds, arguments.criteria or [CRITERION]):
-                arms = Arms(name, seed, criterion, arguments.work, arguments.paths, arguments.steps)
-                arms.train("unpruned")
-                for order in arguments.orders:
-                    arms.train(order)
-                    rows.append(arms.measure(order))
-                    print("; ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
+            for row in measured(name, arguments):
+                rows.append(row)
+                print("; ".join(f"{k} {v}" for k, v in row.items()), flush=True)
     except InputError as error:
         print(f"pruning: {error}", file=sys.stderr)
         return 2

@@ -120,23 +120,26 @@ def trained(name: str, seed: int, work: Path) -> Supernet:
 
 
 def tables(name: str, seed: int, work: Path) -> dict[str, np.ndarray]:
-    """All tables of a case but magnitude, which says nothing of paths, computed or read."""
+    """All tables of a case, computed, or read where they are of the weights at hand."""
     path, weights = work / f"{name}-{seed}-tables.npz", work / f"{name}-{seed}.safetensors"
-    supernet = trained(name, seed, work)
-    of = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if path.is_file():
+    if path.is_file() and weights.is_file():
         with np.load(path, allow_pickle=False) as stored:
             made = dict(stored)
-        if str(made.pop("weights", "")) == of and set(made) == set(SCORED):
+        if str(made.pop("weights", "")) == _digest(weights) and set(made) == set(SCORED):
             return made
+    supernet = trained(name, seed, work)
     made = {
         variant: saliency_table(
             supernet, SALIENCY_BATCHES, variant, half_resolution=CASES[name].half_side
         )
         for variant in SCORED
     }
-    np.savez(path, weights=of, **made)  # type: ignore[arg-type]
+    np.savez(path, weights=_digest(weights), **made)  # type: ignore[arg-type]
     return made
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def describe(name: str, seed: int, work: Path) -> list[dict[str, object]]:

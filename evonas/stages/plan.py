@@ -304,16 +304,15 @@ def _fill_saliency(config: RunConfig) -> RunConfig:
         raise unknown("saliency", config.saliency, VARIANTS)
     if config.mutation == "saliency" or config.algorithm == SALIENCY_SEARCH:
         return replace(config, saliency=config.saliency or SALIENCY)
+    needless = None
     if config.saliency is not None:
+        needless = "it, or leave --saliency out (--saliency None, where --config has one)"
+    elif config.saliency_half_resolution:
+        needless = "--saliency-half-resolution, or leave it out"
+    if needless:
         raise InputError(
             "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
-            f"{SALIENCY_SEARCH} with it, or leave --saliency out (--saliency None, where --config "
-            "has one)"
-        )
-    if config.saliency_half_resolution:
-        raise InputError(
-            "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
-            f"{SALIENCY_SEARCH} with --saliency-half-resolution, or leave it out"
+            f"{SALIENCY_SEARCH} with {needless}"
         )
     return config
 
