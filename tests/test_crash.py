@@ -192,6 +192,10 @@ def test_a_guided_search_needs_its_table(unbroken_guided, tmp_path, capsys):
     table.write_text("operation,gene,choice\n")
     assert main(["run", "--resume", str(folder), "--evaluations", "70", "--quiet"]) == 2
     assert "saliency.csv has no column 'saliency'" in capsys.readouterr().err
+    for lines in (2, -1):  # a file cut short within, and by its last line
+        table.write_bytes(b"".join(before.splitlines(keepends=True)[:lines]))
+        assert main(["run", "--resume", str(folder), "--evaluations", "70", "--quiet"]) == 2
+        assert "saliency.csv lacks choices" in capsys.readouterr().err
     table.unlink()
     assert main(["run", "--resume", str(folder), "--evaluations", "70", "--quiet"]) == 0
     assert table.read_bytes() == before

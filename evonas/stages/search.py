@@ -7,6 +7,7 @@ import numpy as np
 
 from evonas.analysis.saliency import SaliencyTable
 from evonas.analysis.tables import write_table
+from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem
 from evonas.runs import (
     Context,
@@ -61,8 +62,13 @@ class SearchFront:
             if kept:
                 settings["sampling"] = with_start(problem, kept, config)
         if config.saliency is not None:
-            table = SaliencyTable.load(context.folder.path)
-            settings["saliency"] = problem.space.lower_table(table.values)
+            values, allowed = SaliencyTable.load(context.folder.path).values, problem.space.allowed
+            if values.shape != allowed.shape or np.isnan(values[allowed]).any():
+                raise InputError(
+                    f"{context.folder.saliency} lacks choices of the space, or has others; restore "
+                    "the file, or delete it to have it computed again"
+                )
+            settings["saliency"] = problem.space.lower_table(values)
         joint = JointDistributions.load(context.folder) if config.joint else None
         if joint:
             settings["probabilities"] = joint.probabilities
