@@ -156,7 +156,7 @@ class ArchitectureProblem(Problem):
         cost = self.costs[name]
         if isinstance(cost, AdditiveCost):
             return self.space.lower_table(cost.table)
-        if self.space.has_networks and name in ("params", "macs"):
+        if self.space.has_networks and self.space.additive and name in ("params", "macs"):
             return self.space.param_table() if name == "params" else self.space.mac_table()
         known = self.feasible_genomes if self.partial else None
         return fitted_cost_table(lambda X: cost(self.canonical(X)), self.space.n_choices, known)

@@ -12,6 +12,7 @@ from evonas.spaces.chain import ChainSpace, Fixed, Stage
 from evonas.spaces.darts import DartsSpace
 from evonas.spaces.darts_ops import DilConv, FactorizedReduce, MaxPool, SepConv, SkipConnect
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
+from evonas.spaces.plain import PlainArchitecture, PlainSpace
 from evonas.spaces.registry import get_space, list_spaces, register_space
 from evonas.spaces.restrict import RestrictedSpace
 from evonas.spaces.space import Costs, SearchSpace
@@ -38,6 +39,8 @@ __all__ = [
     "MBConv",
     "MaxPool",
     "Operation",
+    "PlainArchitecture",
+    "PlainSpace",
     "ReLUConv",
     "RestrictedSpace",
     "SearchSpace",

@@ -71,6 +71,16 @@ def relu_conv_bn(in_channels: int, out_channels: int, stride: int, kernel: int) 
     )
 
 
+def relu_separable_bn(in_channels: int, out_channels: int, stride: int, kernel: int) -> nn.Module:
+    """ReLU, depthwise convolution of the stride, 1x1 convolution, BN; as ``relu_conv_bn``."""
+    return nn.Sequential(
+        nn.ReLU(),
+        conv(in_channels, in_channels, stride=stride, kernel=kernel, groups=in_channels),
+        conv(in_channels, out_channels),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
 def mbconv(
     in_channels: int, out_channels: int, stride: int, kernel: int, expansion: int
 ) -> nn.Module:

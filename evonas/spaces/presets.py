@@ -1,9 +1,12 @@
 """The ready-made spaces."""
 
+from collections.abc import Sequence
+
 from evonas.spaces.cell import CellSpace
 from evonas.spaces.chain import ChainSpace, Fixed, Stage
 from evonas.spaces.darts import DartsSpace
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
+from evonas.spaces.plain import KERNELS, PlainSpace
 from evonas.spaces.space import Shape
 
 # Kernel and expansion of FairNAS and ProxylessNAS; the skip comes last, so that a digit means
@@ -79,6 +82,24 @@ def mobile_imagenet(num_classes: int, input_shape: Shape) -> ChainSpace:
             )
         ),
         head_channels=1280,
+        num_classes=num_classes,
+        input_shape=input_shape,
+    )
+
+
+def plain(
+    num_classes: int,
+    input_shape: Shape,
+    *,
+    depth: Sequence[int] = (10, 20),
+    width: Sequence[int] = (16, 72, 4),
+    kernels: Sequence[int] = KERNELS,
+) -> PlainSpace:
+    """TRG-NAS's chains (Siddiqui et al. 2023), by default those of its published search."""
+    return PlainSpace(
+        depth=depth,
+        width=width,
+        kernels=kernels,
         num_classes=num_classes,
         input_shape=input_shape,
     )

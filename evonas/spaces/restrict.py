@@ -49,6 +49,7 @@ class RestrictedSpace(SearchSpace):
         )
         self.has_supernet = base.has_supernet
         self.has_networks = base.has_networks
+        self.additive = base.additive
         self._base = base
         self._allowed = allowed.copy()
         self._allowed.flags.writeable = False
@@ -125,13 +126,22 @@ class RestrictedSpace(SearchSpace):
             fixed_macs=counts.fixed_macs,
         )
 
+    def params(self, X: npt.ArrayLike) -> IntArray:
+        """Learnable parameters of each genome as written, int64 ``(n,)``."""
+        return super().params(X) if self.additive else self._base.params(self.lift(X))
+
+    def macs(self, X: npt.ArrayLike) -> IntArray:
+        """Multiply-adds for one image of each genome as written, int64 ``(n,)``."""
+        return super().macs(X) if self.additive else self._base.macs(self.lift(X))
+
     def build(self, x: npt.ArrayLike) -> "nn.Module":
         """The stand-alone network of one genome ``(n_var,)``."""
         return self._base.build(self.lift(self._one(x)[None])[0])
 
     def encode(self, text: str) -> IntArray:
         """Reads a genome ``(n_var,)`` from its text in the numbering of ``base``."""
-        return self.lower(self._base.encode(text)[None])[0]
+        told = self._base.encode(text)[None]
+        return self.lower(self._base.completed(told, self._allowed))[0]
 
     def decode(self, x: npt.ArrayLike) -> str:
         """Writes one genome ``(n_var,)`` as text in the numbering of ``base``."""

@@ -46,7 +46,8 @@ class SearchSpace(ABC):
     immutable: it may be shared, and ``copy.deepcopy`` returns the space itself.
 
     A subclass gives ``count`` and ``build``, and may override ``canonical_within`` and the
-    notation (``parse``, ``write``).
+    notation (``parse``, ``write``). Where what a gene costs depends on others, it gives ``params``
+    and ``macs`` instead of ``count``, and ``additive`` is False.
 
     Args:
         name: The name in the registry, and in front of every genome's text.
@@ -60,6 +61,7 @@ class SearchSpace(ABC):
 
     has_supernet: bool = False
     has_networks: bool = True
+    additive: bool = True  # whether counts are sums over the genes, and there are tables of them
 
     def __init__(
         self, *, name: str, n_choices: Sequence[int], num_classes: int, input_shape: Sequence[int]
@@ -232,12 +234,10 @@ class SearchSpace(ABC):
             InputError: If the text is no genome of this space.
         """
         # On one line, as errors are.
-        text = bare = " ".join(str(text).split())
-        name, colon, rest = bare.partition(":")
-        if colon:
-            if name != self.name:
-                raise InputError(f"'{bare}' is a genome of space '{name}', not of '{self.name}'")
-            bare = rest
+        text = " ".join(str(text).split())
+        name, bare = self.named(text)
+        if name not in (None, self.name):
+            raise InputError(f"'{text}' is a genome of space '{name}', not of '{self.name}'")
         try:
             return self._one(self.parse(bare))
         except ValueError as error:
@@ -250,6 +250,25 @@ class SearchSpace(ABC):
     def decode(self, x: npt.ArrayLike) -> str:
         """Writes one genome ``(n_var,)`` as text, the space's name in front."""
         return f"{self.name}:{self.write(self._one(x))}"
+
+    def named(self, text: str) -> tuple[str | None, str]:
+        """The space's name in front of a text, if there is one, and the rest.
+
+        Override it where the notation itself holds a ``:``.
+        """
+        name, colon, rest = text.partition(":")
+        return (name, rest) if colon else (None, text)
+
+    def completed(self, X: IntArray, allowed: BoolArray) -> IntArray:
+        """Genomes with an allowed choice for each gene that the notation does not tell.
+
+        Override it where some genes may say nothing; here all are told.
+
+        Args:
+            X: Checked genomes ``(n, n_var)`` as ``parse`` gives them.
+            allowed: bool ``(n_var, max choices)``.
+        """
+        return X
 
     def parse(self, text: str) -> IntArray:
         """Reads the notation without a name; raises ValueError where it cannot."""

@@ -6,6 +6,7 @@ from evonas.errors import InputError
 from evonas.spaces import get_space, list_spaces
 from evonas.supernet.paths import STRATEGIES, PathDropout, get_paths, passes_of_step
 
+WITH_SUPERNET = [name for name in list_spaces() if get_space(name).has_supernet]
 SPACE = get_space("mobile-cifar")  # genes with 6 and with 7 choices
 
 
@@ -38,7 +39,7 @@ def test_a_strategy_is_a_function_of_the_generator(name):
         assert np.array_equal(X, get_paths(name).sample(SPACE, new))
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", WITH_SUPERNET)
 def test_spread_reaches_all_sizes(name):
     space = get_space(name)
     X = many("spread", space, 2000 if space.n_var < 10 else 300)
