@@ -23,7 +23,9 @@ from pymoo.util.archive import MultiObjectiveArchive
 
 import evonas.operators
 from evonas.operators import *
+from evonas.problems import TabularProblem
 from evonas.search import MultiDistributionSearch, ScreenedSearch, get_algorithm, list_algorithms
+from evonas.spaces import get_space
 
 
 class Kitchen(Problem):
@@ -79,8 +81,11 @@ used |= {"sampling": SaliencySampling(taste, price), "mutation": SaliencyMutatio
 minimize(problem, NSGA2(pop_size=20, **used), ("n_eval", 60), seed=1)
 for name in list_algorithms():
     settings = {"saliency": taste} if name == "saliency" else {}
-    if name != "moead":  # takes no constraints
+    if name not in ("moead", "true-rank"):  # no constraints; no other space than plain chains
         minimize(problem, get_algorithm(name, problem, **settings), ("n_eval", 40), seed=1)
+X = get_space("plain").canonical(get_space("plain").sample(9, np.random.default_rng(0)))
+plain = TabularProblem(X, np.column_stack([X[:, 0], X[:, 1]]), space=get_space("plain"))
+minimize(plain, get_algorithm("true-rank", plain), seed=1)
 print("done")
 """
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evonas.search.multi_distribution import MultiDistributionSearch
     from evonas.search.saliency import SaliencySearch
     from evonas.search.screened import ScreenedSearch
+    from evonas.search.true_rank import TrueRankSearch
 
 __all__ = [
     "DistinctEvaluator",
@@ -21,6 +22,7 @@ __all__ = [
     "MultiDistributionSearch",
     "SaliencySearch",
     "ScreenedSearch",
+    "TrueRankSearch",
     "get_algorithm",
     "list_algorithms",
 ]
@@ -30,6 +32,7 @@ _MODULES = {
     "MultiDistributionSearch": "evonas.search.multi_distribution",
     "SaliencySearch": "evonas.search.saliency",
     "ScreenedSearch": "evonas.search.screened",
+    "TrueRankSearch": "evonas.search.true_rank",
 }
 
 

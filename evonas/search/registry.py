@@ -12,6 +12,7 @@ from evonas.search.mutations import mutation_of
 
 MULTI_DISTRIBUTION = "multi-distribution"
 SALIENCY = "saliency"
+TRUE_RANK = "true-rank"
 DISTRIBUTIONS = 8  # of it, where nothing is said
 
 # name -> "module:function"; imported on first use, for some are slow to import (numba)
@@ -24,6 +25,7 @@ _BUILDERS = {
     "screened": "evonas.search.screened:screened",
     MULTI_DISTRIBUTION: "evonas.search.multi_distribution:multi_distribution",
     SALIENCY: "evonas.search.saliency:saliency_search",
+    TRUE_RANK: "evonas.search.true_rank:true_rank",
     "random": "evonas.search.random_search:random_search",
 }
 
@@ -45,8 +47,8 @@ def get_algorithm(name: str, problem: Any, **settings: Any) -> Algorithm:
         problem: any pymoo problem with integer bounds `xl`, `xu`. Three methods are used where
             it has them: `canonical(X) -> X` (equal genomes for equal networks),
             `cheap_values(X) -> (n, k)` and `feasible(X) -> bool (n,)` (the default sampling).
-        **settings: pymoo's names, keyword only. All algorithms take `pop_size` (20) and
-            `sampling` (an operator, genomes `(n, n_var)` or a pymoo Population); most take
+        **settings: pymoo's names, keyword only. All algorithms but "true-rank" take `pop_size`
+            (20) and `sampling` (an operator, genomes `(n, n_var)` or a Population); most take
             `crossover`, `mutation` (`"uniform"`, `"saliency"` or an operator), `n_offsprings`,
             `selection`; for the rest see the builder in the algorithm's module. `saliency` is the
             table of `mutation="saliency"`, (n_var, max choices); by default that of the problem's

@@ -1,0 +1,236 @@
+"""True-rank search: depth, width, operations and kernels in turn, each candidate trained.
+
+Siddiqui, Kyrkou and Theocharides, "True Rank Guided Efficient Neural Architecture Search for End to
+End Low-Complexity Network Discovery", CAIP 2023.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.population import Population
+from pymoo.core.termination import NoTermination
+from pymoo.util.display.multi import MultiObjectiveOutput
+
+from evonas.errors import InputError
+from evonas.search.evaluator import DistinctEvaluator
+from evonas.search.parts import canonical_of
+from evonas.search.true_rank_course import PHASES, Candidate, Decision, Measured, Walk, get_rules
+from evonas.spaces import PlainSpace
+
+IMAGES = 10_000  # of the evaluation set, where a problem does not state its size
+
+
+class TrueRankSearch(Algorithm):
+    """The four phases of TRG-NAS on any problem over a `PlainSpace`; one candidate an iteration.
+
+    From the shallowest network of the widest, all separable with the smallest kernels:
+
+    - depth: one step deeper each time; kept if better by `depth_gain`, passed over if not worse by
+      more than `depth_loss`, else the phase ends, as it does at `target`;
+    - width: one step narrower each time, as long as not worse than the depth kept by more than
+      `width_loss`;
+    - operations: layer by layer a full convolution, kept if better by more than `gain`;
+    - kernels: layer by layer the larger ones, likewise.
+
+    Everything is decided by the objective "error" in percent, compared in whole images of the
+    evaluation set. Every candidate is a point of the front: the result is not only the last one
+    kept. No random number is drawn.
+
+    Args:
+        rules: "log", which reproduces the published search log, or "published", as the script has
+            it: all layers are searched, any gain counts, and the depth phase ends half a point
+            before the target, or at 100 % training accuracy.
+        depth_gain: points of accuracy; this and the following are put over the rules.
+        depth_loss: points of accuracy.
+        target: accuracy in percent.
+        fitted: whether 100 % training accuracy ends the depth phase (asked of
+            ``problem.training_accuracy(X) -> (n,)``, where it has that).
+        width_loss: points of accuracy.
+        gain: points of accuracy.
+        layers: share of the layers, from the first on, whose operations and kernels are searched.
+        images: of the evaluation set; by default ``problem.evaluation_images``, else 10,000.
+
+    Attributes:
+        decisions: what was made of each candidate, and by what margin.
+        architecture: the genome (n_var,) of the last candidate kept; None before one was.
+
+    Raises:
+        InputError: there are no such rules, or a number is out of range; where the search begins:
+            the problem is not one of a `PlainSpace`, or has no error.
+    """
+
+    def __init__(
+        self,
+        rules: str = "log",
+        *,
+        depth_gain: float | None = None,
+        depth_loss: float | None = None,
+        target: float | None = None,
+        fitted: bool | None = None,
+        width_loss: float | None = None,
+        gain: float | None = None,
+        layers: float | None = None,
+        images: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Store the settings."""
+        # It ends by itself: pymoo's default would look for a front that no longer moves.
+        kwargs.setdefault("termination", NoTermination())
+        super().__init__(output=MultiObjectiveOutput(), **kwargs)
+        self.rules = get_rules(
+            rules,
+            depth_gain=depth_gain,
+            depth_loss=depth_loss,
+            target=target,
+            fitted=fitted,
+            width_loss=width_loss,
+            gain=gain,
+            layers=layers,
+        )
+        if images is not None and not images >= 1:
+            raise InputError(f"images is {images}; give the number of images of the evaluation set")
+        self.images = images
+        self.known: Population = Population.empty()
+        self.decisions: tuple[Decision, ...] = ()
+        self.architecture: np.ndarray | None = None
+        self._measured: list[Measured] = []
+
+    def _setup(self, problem: Any, **kwargs: Any) -> None:
+        space = plain_space_of(problem)
+        names = tuple(getattr(problem, "objectives", ("error",)))
+        if "error" not in names:
+            raise InputError(
+                f"true-rank search decides by the error, and the objectives are {', '.join(names)}"
+            )
+        self._error = names.index("error")
+        images = self.images or getattr(problem, "evaluation_images", None) or IMAGES
+        trainings = getattr(problem, "trainings", 1)
+        self._walk = Walk(space, problem.space.allowed, self.rules, images, trainings)
+
+    def _next(self) -> Candidate | None:
+        """Walk again over what is known; a generator under way could not be copied."""
+        course = iter(self._walk)
+        try:
+            candidate = next(course)
+            for measured in self._measured:
+                candidate = course.send(measured)
+        except StopIteration:
+            return None
+        finally:
+            self.decisions = tuple(self._walk.decisions)
+            best = self._walk.best
+            self.architecture = None if best is None else self._genome(best[0])
+        return candidate
+
+    def _genome(self, architecture: Any) -> np.ndarray:
+        """In the numbering of the problem's space."""
+        space = self.problem.space
+        told = space.base.genome(architecture)[None]
+        return space.lower(space.base.completed(told, space.allowed))[0]
+
+    def _initialize_infill(self) -> Population | None:
+        return self._infill()
+
+    def _infill(self) -> Population | None:
+        candidate = self._next()
+        if candidate is None:
+            self.termination.terminate()
+            return None
+        return Population.new(X=self._genome(candidate.architecture)[None])
+
+    def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
+        self._advance(infills)
+
+    def _advance(self, infills: Any = None, **kwargs: Any) -> None:
+        if infills is not None:
+            self._measured.append(self._measure(infills[0]))
+            self.known = Population.merge(self.known, infills)
+        self.pop = self.known
+        if self._next() is None:
+            self.termination.terminate()
+
+    def _measure(self, individual: Any) -> Measured:
+        if not np.all(individual.FEAS):
+            return Measured(None)
+        accuracy = 100.0 - float(individual.F[self._error])
+        # A mean over trainings is a whole number of images for each of them.
+        trainings = self._walk.trainings
+        correct = round(accuracy / 100 * self._walk.images * trainings) / trainings
+        tell = getattr(self.problem, "training_accuracy", None)
+        if not (self.rules.fitted and callable(tell)):
+            return Measured(correct)
+        return Measured(correct, fitted=bool(tell(individual.X[None])[0] >= 100.0))
+
+    def search_details(self) -> dict[str, float]:
+        """The last decision in numbers, for the journal and the history.
+
+        ``phase`` counts from 1 (depth) to 4 (kernels); ``kept`` is 1 or 0; ``correct``, ``margin``
+        and ``noise`` are images (see `Decision`), ``exceeds_noise`` is 1 or 0. What is not defined
+        is left out.
+        """
+        if not self.decisions:
+            return {}
+        last = self.decisions[-1]
+        numbers = {
+            "phase": PHASES.index(last.phase) + 1.0,
+            "kept": float(last.outcome == "kept"),
+            "correct": last.correct,
+            "reference": last.reference,
+            "margin": last.margin,
+            "noise": last.noise,
+            "exceeds_noise": math.nan if math.isnan(last.margin) else float(last.exceeds_noise),
+        }
+        return {name: value for name, value in numbers.items() if not math.isnan(value)}
+
+
+def plain_space_of(problem: Any) -> PlainSpace:
+    """The unrestricted space of a problem of plain chains.
+
+    Raises:
+        InputError: it has another space, or none.
+    """
+    space = getattr(problem, "space", None)
+    base = getattr(space, "base", None)
+    if not isinstance(base, PlainSpace):
+        has = f"the space '{space.name}'" if space is not None else "no space"
+        raise InputError(
+            f"true-rank search goes through depth, width, operations and kernels of the space "
+            f"'plain', and the problem has {has}; give --space plain, or another algorithm"
+        )
+    return base
+
+
+def most_candidates(space: PlainSpace) -> int:
+    """Candidates that a search trains at most, whatever its rules."""
+    return len(space.depths) + len(space.widths) - 1 + space.layers * len(space.kernels)
+
+
+def true_rank(
+    problem: Any,
+    *,
+    rules: str = "log",
+    depth_gain: float | None = None,
+    depth_loss: float | None = None,
+    target: float | None = None,
+    fitted: bool | None = None,
+    width_loss: float | None = None,
+    gain: float | None = None,
+    layers: float | None = None,
+    images: int | None = None,
+) -> TrueRankSearch:
+    """`TrueRankSearch`; settings as there."""
+    plain_space_of(problem)
+    return TrueRankSearch(
+        rules,
+        depth_gain=depth_gain,
+        depth_loss=depth_loss,
+        target=target,
+        fitted=fitted,
+        width_loss=width_loss,
+        gain=gain,
+        layers=layers,
+        images=images,
+        evaluator=DistinctEvaluator(canonical_of(problem)),
+    )
