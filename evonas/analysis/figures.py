@@ -8,35 +8,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from evonas.analysis.distributions import DistributionHistory
+from evonas.analysis.drawing import (
+    BLUE,
+    CHOICES,
+    GREY,
+    ORANGE,
+    SIZE,
+    STEPS,
+    colour_bar,
+    figures_folder,
+    plain_ticks,
+    plural,
+    save,
+    save_in,
+    style,
+)
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 from evonas.analysis.pruning import PruningAccount
 from evonas.analysis.quantities import (
     costs_and_qualities,
-    format_number,
     format_value,
     quantity,
     wide,
 )
 from evonas.analysis.saliency import SaliencyTable
-from evonas.atomic import cannot_write, replacing
 from evonas.errors import InputError
 from evonas.operators.saliency import standardised
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-
-# Okabe and Ito's palette: told apart with any kind of colour vision, and in grey.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7f7f7f"
-CHOICES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
-SIZE = (7.2, 4.5)
-DPI = 150
-_STEPS = [1, 2, 2.5, 5, 10]  # between ticks; matplotlib's own choice makes multiples of 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +93,14 @@ def front_picture(front: Front) -> FrontPicture:
         log_x=wide(x),
         knee=front.knee() if len(front) > 2 else None,
         title=" · ".join(
-            filter(None, [front.name, _plural(len(front), "network") + " on the front"])
+            filter(None, [front.name, plural(len(front), "network") + " on the front"])
         ),
     )
 
 
 def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
     """Draw a front: members, the stairs they attain, and the area that these dominate."""
-    _style(ax, picture.title)
+    style(ax, picture.title)
     ax.set_xlabel(quantity(picture.names[0]).label)
     ax.set_ylabel(quantity(picture.names[1]).label)
     if picture.log_x:
@@ -118,9 +123,7 @@ def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
             picture.x, picture.y, s=_dot(picture), c=picture.colour, cmap="cividis", zorder=3,
             norm="log" if wide(picture.colour) else "linear",
         )  # fmt: skip
-        bar = ax.figure.colorbar(dots, ax=ax, pad=0.02)
-        bar.set_label(quantity(picture.names[2]).label)
-        _plain_ticks(bar.ax.yaxis, wide(picture.colour))
+        colour_bar(dots, ax, picture.names[2], picture.colour)
     if picture.knee is not None:
         values = picture.knee.values
         text = ", ".join(format_value(name, values[name]) for name in picture.names[1::-1])
@@ -130,7 +133,7 @@ def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
             f"knee: {text}", point, xytext=(14, 16), textcoords="offset points", color=ORANGE,
             arrowprops={"arrowstyle": "-", "color": ORANGE, "linewidth": 1.0, "shrinkB": 6},
         )  # fmt: skip
-    _plain_ticks(ax.xaxis, picture.log_x)
+    plain_ticks(ax.xaxis, picture.log_x)
     return ax
 
 
@@ -155,13 +158,13 @@ def history_picture(history: History) -> HistoryPicture:
     return HistoryPicture(
         evaluations=history.evaluations[known],
         hypervolume=history.hypervolume[known],
-        title=" · ".join(filter(None, [history.name, _plural(len(history), "generation")])),
+        title=" · ".join(filter(None, [history.name, plural(len(history), "generation")])),
     )
 
 
 def draw_history(picture: HistoryPicture, ax: "Axes") -> "Axes":
     """Draw hypervolume over evaluations: a step for each generation."""
-    _style(ax, picture.title)
+    style(ax, picture.title)
     ax.set_xlabel("networks evaluated")
     ax.set_ylabel("dominated hypervolume")
     if not len(picture.evaluations):
@@ -177,8 +180,8 @@ def draw_history(picture: HistoryPicture, ax: "Axes") -> "Axes":
     )  # fmt: skip
     ax.margins(y=0.12)
     ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=_STEPS))
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=_STEPS))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=STEPS))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
     return ax
 
 
@@ -224,7 +227,7 @@ def draw_distributions(history: DistributionHistory, figure: Figure) -> Figure:
         every = -(-genes // 20)
         ax.set_yticks(np.arange(0, genes, every) + 0.5, [str(j) for j in range(0, genes, every)])
         ax.tick_params(left=False)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, steps=_STEPS))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, steps=STEPS))
     figure.supxlabel(history.counted, fontsize=10)
     figure.supylabel("gene", fontsize=10)
     figure.legend(loc="outside upper right", ncols=min(choices, 8), frameon=False, fontsize=9)
@@ -287,7 +290,7 @@ def save_saliency(folder: RunFolder) -> Path:
     """
     table = SaliencyTable.load(folder.path)
     figure = Figure(figsize=saliency_size(table), layout="constrained")
-    return _save_in(folder, "saliency", draw_saliency(table, figure))
+    return save_in(folder, "saliency", draw_saliency(table, figure))
 
 
 def pruning_size(account: PruningAccount) -> tuple[float, float]:
@@ -330,7 +333,7 @@ def save_pruning(folder: RunFolder) -> Path:
     """
     account = PruningAccount.load(folder.path)
     figure = Figure(figsize=pruning_size(account), layout="constrained")
-    return _save_in(folder, "pruning", draw_pruning(account, figure))
+    return save_in(folder, "pruning", draw_pruning(account, figure))
 
 
 def save_figures(folder: RunFolder) -> list[Path]:
@@ -344,7 +347,7 @@ def save_figures(folder: RunFolder) -> list[Path]:
     Raises:
         InputError: a CSV is missing or broken, or the disk is full.
     """
-    front = _figures(folder) / "front.png"
+    front = figures_folder(folder) / "front.png"
     volume = folder.figures / "hypervolume.png"
     save_front(Front.load(folder.path), front)
     history = History.load(folder.path)
@@ -356,60 +359,24 @@ def save_figures(folder: RunFolder) -> list[Path]:
     return [front, volume, distributions]
 
 
-def _figures(folder: RunFolder) -> Path:
-    """The folder of figures, made if it is missing."""
-    try:
-        folder.figures.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder.figures, error) from error
-    return folder.figures
-
-
 def save_front(front: Front, path: Path | str) -> None:
     """Draw a front into a file, atomically; leaves pyplot alone."""
     figure = Figure(figsize=SIZE, layout="constrained")
     draw_front(front_picture(front), figure.subplots())
-    _save(figure, path)
+    save(figure, path)
 
 
 def save_history(history: History, path: Path | str) -> None:
     """Draw a history into a file, atomically; leaves pyplot alone."""
     figure = Figure(figsize=SIZE, layout="constrained")
     draw_history(history_picture(history), figure.subplots())
-    _save(figure, path)
+    save(figure, path)
 
 
 def save_distributions(history: DistributionHistory, path: Path | str) -> None:
     """Draw how distributions moved into a file, atomically; leaves pyplot alone."""
     figure = Figure(figsize=distributions_size(history), layout="constrained")
-    _save(draw_distributions(history, figure), path)
-
-
-def new_axes() -> "Axes":
-    """Axes in a new figure of pyplot's, which notebooks show."""
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=SIZE, layout="constrained")[1]
-
-
-def _save_in(folder: RunFolder, name: str, figure: Figure) -> Path:
-    """Save a figure of a run under its name; where it lies."""
-    path = _figures(folder) / f"{name}.png"
-    _save(figure, path)
-    return path
-
-
-def _save(figure: Figure, path: Path | str) -> None:
-    with replacing(path) as temporary:
-        # No software version in the file: the same numbers give the same bytes.
-        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
-
-
-def _style(ax: "Axes", title: str) -> None:
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color="#e4e4e4", linewidth=0.6)
-    ax.set_axisbelow(True)
+    save(draw_distributions(history, figure), path)
 
 
 def _limits(picture: FrontPicture) -> tuple[float, float, float, float]:
@@ -422,19 +389,6 @@ def _limits(picture: FrontPicture) -> tuple[float, float, float, float]:
     y = picture.y
     pad = 0.07 * (np.ptp(y) or abs(y[0]) or 1.0)
     return float(left), float(right), float(y.min() - pad), float(y.max() + 2 * pad)
-
-
-def _plain_ticks(axis: "Axis", log: bool) -> None:
-    """Numbers such as 200k and 1M; on a logarithmic axis at 1, 2 and 5 of each decade."""
-    if log:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_minor_locator(NullLocator())
-        axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(value)))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _dot(picture: FrontPicture) -> float:

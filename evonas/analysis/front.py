@@ -285,6 +285,7 @@ class Front:
         Returns:
             The axes drawn into.
         """
-        from evonas.analysis.figures import draw_front, front_picture, new_axes
+        from evonas.analysis.drawing import new_axes
+        from evonas.analysis.figures import draw_front, front_picture
 
         return draw_front(front_picture(self), new_axes() if ax is None else ax)

@@ -128,6 +128,7 @@ class History:
         Returns:
             The axes drawn into.
         """
-        from evonas.analysis.figures import draw_history, history_picture, new_axes
+        from evonas.analysis.drawing import new_axes
+        from evonas.analysis.figures import draw_history, history_picture
 
         return draw_history(history_picture(self), new_axes() if ax is None else ax)

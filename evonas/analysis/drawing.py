@@ -1,0 +1,94 @@
+"""What all figures share: colours and size, axes and ticks, and how they become files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from evonas.analysis.quantities import format_number, quantity, wide
+from evonas.atomic import cannot_write, replacing
+from evonas.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.cm import ScalarMappable
+
+# Okabe and Ito's palette: told apart with any kind of colour vision, and in grey.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7f7f7f"
+CHOICES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
+SIZE = (7.2, 4.5)
+DPI = 150
+STEPS = [1, 2, 2.5, 5, 10]  # between ticks; matplotlib's own choice makes multiples of 0.08
+
+
+def new_axes() -> "Axes":
+    """Axes in a new figure of pyplot's, which notebooks show."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=SIZE, layout="constrained")[1]
+
+
+def save_in(folder: RunFolder, name: str, figure: Figure) -> Path:
+    """Save a figure of a run under its name; where it lies."""
+    path = figures_folder(folder) / f"{name}.png"
+    save(figure, path)
+    return path
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Save a figure, atomically.
+
+    Raises:
+        InputError: the disk is full; the old file is unchanged.
+    """
+    with replacing(path) as temporary:
+        # No software version in the file: the same numbers give the same bytes.
+        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+
+
+def style(ax: "Axes", title: str) -> None:
+    """Title, grid and spines."""
+    ax.set_title(title, loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="#e4e4e4", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def figures_folder(folder: RunFolder) -> Path:
+    """The folder of figures, made if it is missing."""
+    try:
+        folder.figures.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder.figures, error) from error
+    return folder.figures
+
+
+def plain_ticks(axis: "Axis", log: bool) -> None:
+    """Numbers such as 200k and 1M; on a logarithmic axis at 1, 2 and 5 of each decade."""
+    if log:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(value)))
+
+
+def colour_bar(dots: "ScalarMappable", ax: "Axes", name: str, values: np.ndarray) -> None:
+    """The bar beside axes that says what the colour of dots means.
+
+    Args:
+        dots: what is coloured.
+        ax: the axes.
+        name: of the quantity.
+        values: of the dots, (n,).
+    """
+    bar = ax.figure.colorbar(dots, ax=ax, pad=0.02)
+    bar.set_label(quantity(name).label)
+    plain_ticks(bar.ax.yaxis, wide(values))
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: `1 network`, `2 networks`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
