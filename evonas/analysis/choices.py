@@ -1,33 +1,8 @@
-"""What records of the choices of a space have in common: where they lie, and their names."""
+"""What records of the choices of a space have in common: the names of choices."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-
-from evonas.errors import InputError
-from evonas.runs import RunFolder
-
-
-def in_run(path: Path | str, name: str, options: str) -> tuple[Path, str]:
-    """The file of a record, and the name of its run; "" where the file itself was given.
-
-    Args:
-        path: of the file, or of a run folder.
-        name: of the file, without its ending.
-        options: those that make a run write it.
-
-    Raises:
-        InputError: the run has none.
-    """
-    path = Path(path).expanduser()
-    if not path.is_dir():
-        return path, ""
-    folder = RunFolder.open(path)
-    file = folder.path / f"{name}.csv"
-    if not file.is_file():
-        raise InputError(f"{folder.path} has no {file.name}; run with {options}")
-    return file, folder.name
 
 
 def labels_of(places: np.ndarray, texts: Sequence[str]) -> tuple[tuple[str, ...], ...]:

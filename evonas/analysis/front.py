@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from moocore import hv_contributions, is_nondominated, normalise
 
-from evonas.analysis.quantities import costs_and_qualities, format_value, frozen, quantity
-from evonas.analysis.tables import read_table, write_table
+from evonas.analysis.quantities import costs_and_qualities, format_value, frozen
+from evonas.analysis.tables import read_table, to_frame, write_table
 from evonas.errors import InputError
 from evonas.runs import Result, RunFolder, read_lines, read_searches
 from evonas.runs.genomes import from_record
@@ -270,14 +270,7 @@ class Front:
 
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""
-        import pandas as pd
-
-        frame = pd.DataFrame({"network": list(self.networks)}, dtype=str)
-        for name in self.columns:
-            values = self.column(name)
-            whole = quantity(name).count and np.isfinite(values).all()
-            frame[name] = values.astype(np.int64) if whole else values
-        return frame
+        return to_frame(self.networks, self.columns, self.values)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the front; into `ax`, or into a new figure of pyplot's.

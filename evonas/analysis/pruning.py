@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evonas.analysis.choices import choice_names, in_run, labels_of
-from evonas.analysis.tables import read_table, write_table
+from evonas.analysis.choices import choice_names, labels_of
+from evonas.analysis.tables import in_run, read_table, write_table
 from evonas.errors import InputError
 from evonas.supernet.struck import Struck
 
@@ -111,7 +111,7 @@ class PruningAccount:
         Raises:
             InputError: there is no such file or run, or the file is broken.
         """
-        path, name = in_run(path, "pruning", "--prune global")
+        path, name = in_run(path, "pruning", "run with --prune global")
         texts, columns, cells = read_table(
             path, text="operation", required=COLUMNS, ignored=("reason",)
         )

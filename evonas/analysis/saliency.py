@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evonas.analysis.choices import choice_names, in_run, labels_of
+from evonas.analysis.choices import choice_names, labels_of
 from evonas.analysis.quantities import frozen
-from evonas.analysis.tables import read_table, write_table
+from evonas.analysis.tables import in_run, read_table, write_table
 from evonas.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class SaliencyTable:
         Raises:
             InputError: there is no such file or run, or the file is broken.
         """
-        path, name = in_run(path, "saliency", "--mutation saliency, or --algorithm saliency")
+        path, name = in_run(
+            path, "saliency", "run with --mutation saliency, or --algorithm saliency"
+        )
         texts, columns, cells = read_table(
             path, text="operation", required=("gene", "choice", "saliency")
         )

@@ -4,12 +4,17 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evonas.analysis.quantities import quantity
 from evonas.atomic import write_text_atomic
 from evonas.errors import InputError
+from evonas.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_table(
@@ -108,3 +113,41 @@ def read_table(
                     f"line {i + 2} of {path}: {name} is '{cells[name]}', no number; correct it"
                 ) from error
     return texts, names, values
+
+
+def in_run(path: Path | str, name: str, remedy: str) -> tuple[Path, str]:
+    """The file of a record, and the name of its run; "" where the file itself was given.
+
+    Args:
+        path: of the file, or of a run folder.
+        name: of the file, without its ending.
+        remedy: what to do where the run has none.
+
+    Raises:
+        InputError: the run has none.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        return path, ""
+    folder = RunFolder.open(path)
+    file = folder.path / f"{name}.csv"
+    if not file.is_file():
+        raise InputError(f"{folder.path} has no {file.name}; {remedy}")
+    return file, folder.name
+
+
+def to_frame(networks: Sequence[str], columns: Sequence[str], values: np.ndarray) -> "pd.DataFrame":
+    """A pandas DataFrame: `network`, then the columns; counts are integers.
+
+    Args:
+        networks: n texts.
+        columns: names of the value columns.
+        values: float (n, len(columns)).
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame({"network": list(networks)}, dtype=str)
+    for name, column in zip(columns, np.asarray(values).T, strict=True):
+        whole = quantity(name).count and np.isfinite(column).all()
+        frame[name] = column.astype(np.int64) if whole else column
+    return frame
