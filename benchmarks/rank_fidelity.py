@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from moocore import is_nondominated
-from scipy.stats import kendalltau
 
-from evonas.analysis import Front
+from evonas.analysis import Front, kendall_tau
 from evonas.config import RunConfig
 from evonas.errors import InputError
 from evonas.problems import get_problem
@@ -68,7 +67,7 @@ def measure(done: Run, data_dir: Path) -> dict[str, float]:
     ranked = front_of(-macs.astype(float), params, distinct)
 
     def tau(values: np.ndarray) -> float:
-        return float(kendalltau(values, error[chosen]).statistic)
+        return kendall_tau(values, error[chosen])
 
     return {
         "tau loss": tau(scores.loss),
