@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from evonas.analysis.distributions import DistributionHistory
+from evonas.analysis.fidelity import RankFidelity
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 from evonas.analysis.pruning import PruningAccount, kept_truth
@@ -12,6 +13,7 @@ from evonas.analysis.saliency import SaliencyTable
 
 _FIGURES = {
     "save_distributions": "figures",
+    "save_fidelity": "fidelity_figure",
     "save_figures": "figures",
     "save_front": "figures",
     "save_history": "figures",
@@ -26,6 +28,7 @@ __all__ = [
     "Interval",
     "Member",
     "PruningAccount",
+    "RankFidelity",
     "SaliencyTable",
     "bootstrap_interval",
     "kendall_tau",

@@ -1,5 +1,6 @@
 """What all figures share: colours and size, axes and ticks, and how they become files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,10 @@ def figures_folder(folder: RunFolder) -> Path:
     return folder.figures
 
 
-def plain_ticks(axis: "Axis", log: bool) -> None:
-    """Numbers such as 200k and 1M; on a logarithmic axis at 1, 2 and 5 of each decade."""
+def plain_ticks(axis: "Axis", log: bool, *, digits: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Numbers such as 200k and 1M; on a logarithmic axis at these digits of each decade."""
     if log:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_locator(LogLocator(subs=digits))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(value)))
@@ -89,6 +90,6 @@ def colour_bar(dots: "ScalarMappable", ax: "Axes", name: str, values: np.ndarray
     plain_ticks(bar.ax.yaxis, wide(values))
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: `1 network`, `2 networks`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def dot_size(count: int) -> float:
+    """Smaller dots for many members, in square points."""
+    return float(np.clip(1500 / count, 9, 36))

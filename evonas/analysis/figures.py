@@ -19,9 +19,9 @@ from evonas.analysis.drawing import (
     SIZE,
     STEPS,
     colour_bar,
+    dot_size,
     figures_folder,
     plain_ticks,
-    plural,
     save,
     save_in,
     style,
@@ -32,6 +32,7 @@ from evonas.analysis.pruning import PruningAccount
 from evonas.analysis.quantities import (
     costs_and_qualities,
     format_value,
+    plural,
     quantity,
     wide,
 )
@@ -116,12 +117,14 @@ def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
     if picture.colour is None:
         ax.fill_between(x, y, top, step="post", color=BLUE, alpha=0.10, linewidth=0)
         ax.step(x, y, where="post", color=BLUE, linewidth=1.2, alpha=0.8)
-        ax.scatter(picture.x, picture.y, s=_dot(picture), color=BLUE, zorder=3, linewidth=0)
+        ax.scatter(
+            picture.x, picture.y, s=dot_size(len(picture.x)), color=BLUE, zorder=3, linewidth=0
+        )
     else:
         ax.step(x, y, where="post", color=GREY, linewidth=1.0, alpha=0.7)
         dots = ax.scatter(
-            picture.x, picture.y, s=_dot(picture), c=picture.colour, cmap="cividis", zorder=3,
-            norm="log" if wide(picture.colour) else "linear",
+            picture.x, picture.y, s=dot_size(len(picture.x)), c=picture.colour, cmap="cividis",
+            zorder=3, norm="log" if wide(picture.colour) else "linear",
         )  # fmt: skip
         colour_bar(dots, ax, picture.names[2], picture.colour)
     if picture.knee is not None:
@@ -389,8 +392,3 @@ def _limits(picture: FrontPicture) -> tuple[float, float, float, float]:
     y = picture.y
     pad = 0.07 * (np.ptp(y) or abs(y[0]) or 1.0)
     return float(left), float(right), float(y.min() - pad), float(y.max() + 2 * pad)
-
-
-def _dot(picture: FrontPicture) -> float:
-    """Smaller dots for many members."""
-    return float(np.clip(1500 / len(picture.x), 9, 36))

@@ -28,6 +28,8 @@ QUANTITIES = {
     "error": Quantity("validation error [%]", quality=True, short="{} % error"),
     "loss": Quantity("validation loss [nats]", quality=True, short="loss {}"),
     "test_error": Quantity("test error [%]", quality=True, short="{} % test error"),
+    "estimated_error": Quantity("estimated error [%]", quality=True, short="{} % estimated error"),
+    "true_error": Quantity("true error [%]", quality=True, short="{} % true error"),
     "params": Quantity("parameters", count=True, short="{} parameters"),
     "macs": Quantity("multiply-adds (MACs)", count=True, short="{} MACs"),
     "generation": Quantity("generation", count=True),
@@ -74,6 +76,11 @@ def format_number(value: float) -> str:
 def format_value(name: str, value: float) -> str:
     """A value with its unit, such as `4.2 % error` or `12.3k parameters`."""
     return quantity(name).short.format(format_number(value))
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: `1 network`, `2 networks`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def wide(values: np.ndarray, *, factor: float = 8.0) -> bool:

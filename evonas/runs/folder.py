@@ -169,6 +169,11 @@ class RunFolder:
         return self.path / "pruning.csv"
 
     @property
+    def fidelity(self) -> Path:
+        """`fidelity.csv`: estimated errors of a sample of networks beside true ones."""
+        return self.path / "fidelity.csv"
+
+    @property
     def networks(self) -> Path:
         """`networks/`: retrained members of the front."""
         return self.path / "networks"

@@ -38,6 +38,7 @@ def test_members_are_those_of_the_design():
         "history": "history.csv",
         "saliency": "saliency.csv",
         "pruning": "pruning.csv",
+        "fidelity": "fidelity.csv",
         "networks": "networks",
         "figures": "figures",
         "report": "report.html",
