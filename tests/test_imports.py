@@ -16,7 +16,8 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 """
 LIGHT = ["", ".operators", ".spaces", ".data", ".problems", ".search", ".runs", ".analysis",
-         ".config", ".cli", ".run", ".stages", ".latency", ".training", ".supernet"]  # fmt: skip
+         ".config", ".cli", ".run", ".stages", ".latency", ".training", ".supernet",
+         ".export"]  # fmt: skip
 
 
 def run_without_torch(program: str) -> subprocess.CompletedProcess[str]:
