@@ -324,12 +324,13 @@ def test_torch_export(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tiny", "nb201"])
-def test_onnx(name, tmp_path):
+def test_onnx(name, tmp_path, capsys):
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
     exported = of_space(name)
     export_network(exported, tmp_path / "out", format="onnx")
+    assert capsys.readouterr().out == ""
     path = str(tmp_path / "out" / "network.onnx")
     onnx.checker.check_model(path, full_check=True)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])

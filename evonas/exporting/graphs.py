@@ -6,9 +6,11 @@ somebody who has nothing but the file cannot forget to normalise, or do it twice
 
 import inspect
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +76,7 @@ def write_onnx(network: nn.Module, record: ExportedNetwork, path: Path, facts: s
         The file as a function, run by onnxruntime.
 
     Raises:
-        InputError: Packages are missing, or torch is older than 2.5.
+        InputError: Packages are missing.
     """
     try:
         import onnx
@@ -85,21 +87,17 @@ def write_onnx(network: nn.Module, record: ExportedNetwork, path: Path, facts: s
             f"an export to ONNX needs {error.name or 'a package'}, which is not installed; "
             "pip install 'evonas[onnx]'"
         ) from None
-    if "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters:
-        raise InputError(
-            f"torch {torch.__version__} does not write ONNX from exported programs; "
-            "install torch 2.5 or newer"
-        )
-    program = torch.onnx.export(
-        _program(network, record),
-        dynamo=True,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None  # None is for exporters of torch's past
-    program.save(str(path))
+    settings: dict[str, Any] = {"input_names": [INPUT], "output_names": [OUTPUT], "verbose": False}
+    # Where the new exporter is not torch's default yet, it fails on batch normalisation (seen with
+    # torch 2.5.1 and 2.6.0 and onnxscript 0.7.2), and the old one writes the same network.
+    if inspect.signature(torch.onnx.export).parameters["dynamo"].default is True:
+        program = torch.onnx.export(_program(network, record), external_data=False, **settings)
+        assert program is not None
+        program.save(str(path))
+    else:
+        images, batch = torch.zeros((2, *record.input_shape), dtype=torch.uint8), {0: "batch"}
+        axes = {INPUT: batch, OUTPUT: batch}
+        torch.onnx.export(network, (images,), str(path), dynamic_axes=axes, **settings)
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {"network.json": facts})
     onnx.save(model, str(path))
@@ -146,7 +144,7 @@ def write_graph(format: str, network: nn.Module, record: ExportedNetwork, folder
     except (InputError, OSError):
         raise
     except Exception as error:  # the exporters have errors of many kinds
-        why = " ".join(str(error).split())[:200]
+        why = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:200]
         raise InputError(
             f"the network cannot be written as {format} ({type(error).__name__}: {why}); "
             "export it as safetensors"

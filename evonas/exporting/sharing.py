@@ -110,7 +110,7 @@ def _function(alike: Sequence[Call], name: str) -> tuple[Function, list[Call]]:
         ("channels" if name in CHANNELS or name == "groups" else name, column)
         for name, column in zip(names, columns, strict=True)
     ]
-    # Numbers that never differ are no parameters. A group of one input channel is no channel.
+    # Numbers that never differ are no parameters.
     varying = {key: None for key in keys if len(set(key[1])) > 1}
     named = zip(varying, _param_names(list(varying), keys, names), strict=True)
     # Channels are given by place, from the first to the last, and all else by name.
