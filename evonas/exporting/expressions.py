@@ -123,7 +123,7 @@ def literal(value: Any) -> str:
 
 
 def printed(value: Any, indent: int = 0, *, lead: int = 0) -> str:
-    """A value as Python, in one line where it fits and is readable, else one argument a line.
+    """A value as Python, in one line where it fits and is readable, else one part a line.
 
     Args:
         value: a ``Call``, a ``Name`` or a plain value.
@@ -145,6 +145,10 @@ def printed(value: Any, indent: int = 0, *, lead: int = 0) -> str:
         # The only argument hugs the brackets: a list in a ModuleList needs no line of its own.
         return opening + _argument(value, arguments[0], indent, lead + len(opening) + 1) + closing
     inner = indent + 4
+    if not value.parts:
+        line = ", ".join(_argument(value, a, 0, 0) for a in arguments)
+        if inner + len(line) <= WIDTH and "\n" not in line:
+            return f"{opening}\n{' ' * inner}{line}\n{' ' * indent}{closing}"
     lines = [" " * inner + _argument(value, a, inner, 1) + ",\n" for a in arguments]
     return f"{opening}\n{''.join(lines)}{' ' * indent}{closing}"
 
