@@ -210,7 +210,9 @@ def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
     from evonas.stages.plan import fill
 
-    options = _run_plugins(_merged(_merged(options, "--constraint"), "--cost"))
+    for repeated in ("--constraint", "--cost", "--space-settings"):
+        options = _merged(options, repeated)
+    options = _run_plugins(options)
     base = RunConfig()
     resume, config = _value(options, "--resume"), _value(options, "--config")
     for name, value in (("--resume", resume), ("--config", config)):
@@ -323,13 +325,15 @@ def _show_plan(planned: Any) -> None:
 
     print(f"would run: {summary(planned.config)}")
     problem = planned.workspace.problem
-    if planned.workspace.trains:
+    if planned.workspace.computes:
         print(
             f"data: {len(problem.data.train)} training and {len(problem.data.validation)} "
             f"validation images; {problem.space.size:.4g} networks"
         )
     else:
         print(f"data: a table of {len(problem.genes)} networks; the search takes seconds")
+        return
+    if not planned.expected:
         return
     for stage, seconds in planned.expected.items():
         print(f"{stage}: about {seconds:.0f} s")
@@ -355,6 +359,14 @@ def _show_run(done: Any, plugins: str = "") -> None:
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
     history = done.history
+    if done.folder.decisions.is_file():
+        networks, columns, values = read_table(done.folder.decisions, text="network")
+        sure = values[:, columns.index("exceeds_noise")]
+        print(
+            f"decisions   {done.folder.decisions}: {len(networks)} candidates, "
+            f"{sum(sure.tolist()):.0f} decided by more than noise"
+        )
+        return
     if len(history) and history.evaluations[-1] < done.config.evaluations:
         print(
             f"no more networks were found that are new and keep the limits, after "

@@ -62,14 +62,97 @@ class TrainingConfig:
             ("clip_norm", 0.0, False),
         ):
             _at_least(self, name, least, strict=strict, prefix="training.")
-        for name in ("momentum", "warmup", "label_smoothing"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise InputError(f"training.{name} is {value}; give a number from 0 to below 1")
+        _shares(self, "momentum", "warmup", "label_smoothing", prefix="training.")
         if self.half_resolution is not None and not 0 <= self.half_resolution <= 1:
             raise InputError(
                 f"training.half_resolution is {self.half_resolution}; give a share from 0 to 1"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScratchConfig:
+    """How one network is trained from scratch, or fine-tuned from the weights of a supernet."""
+
+    recipe: str = "fast"
+    """"fast" (one-cycle, few epochs), or "trg" (the 600 epochs of TRG-NAS's published log); the
+    following are put over it."""
+    epochs: int | None = None
+    """Epochs of each training."""
+    seeds: int = 1
+    """Trainings of each network, from different first weights; their errors are averaged."""
+    promotion: tuple[int, ...] = ()
+    """Epochs of short trainings, such as 2 5: only networks that nothing known after them
+    dominates are trained longer."""
+    batch_size: int | None = None
+    """Images per step."""
+    lr: float | None = None
+    """Peak learning rate."""
+    momentum: float | None = None
+    """Momentum; of "fast" Nesterov's."""
+    weight_decay: float | None = None
+    """L2 penalty on all weights."""
+    warmup: float | None = None
+    """Share of the steps during which the learning rate rises linearly from zero."""
+    label_smoothing: float | None = None
+    """Share of the target spread evenly over all classes."""
+    clip_norm: float | None = None
+    """Largest norm of a step's gradient; 0 switches clipping off."""
+    cutout: int | None = None
+    """Side in pixels of a square that is hidden in each training image; 0 is none."""
+    half_resolution: float | None = None
+    """Share of the steps, from the first on, that see images of half the side."""
+    ema: float | None = None
+    """Decay, per step, of an average of the weights that is what remains in the end; 0 is none."""
+    compile: bool | None = None
+    """Compile each network with torch.compile; by default on CUDA, for trainings long enough to
+    earn it back."""
+    at_once: int | None = None
+    """Networks trained at the same time; by default as many as there are CPU threads, one on
+    CUDA."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no training can be run with."""
+        prefix = "scratch."
+        _settle_types(self, prefix)
+        for name, least, strict in (
+            ("epochs", 1, False),
+            ("seeds", 1, False),
+            ("batch_size", 2, False),
+            ("lr", 0.0, True),
+            ("weight_decay", 0.0, False),
+            ("clip_norm", 0.0, False),
+            ("cutout", 0, False),
+            ("at_once", 1, False),
+        ):
+            _at_least(self, name, least, strict=strict, prefix=prefix)
+        for epochs in self.promotion:
+            if not isinstance(epochs, int) or isinstance(epochs, bool):
+                raise InputError(f"scratch.promotion holds {epochs!r}; give numbers of epochs")
+        _shares(self, "momentum", "warmup", "label_smoothing", "ema", prefix=prefix)
+        if self.half_resolution is not None and not 0 <= self.half_resolution <= 1:
+            raise InputError(
+                f"scratch.half_resolution is {self.half_resolution}; give a share from 0 to 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrueRankConfig:
+    """By what "true-rank" decides; thresholds are points of accuracy, and by default the rules'."""
+
+    rules: str = "log"
+    """"log" (of the published search log) or "published" (of the published script)."""
+    depth_gain: float | None = None
+    """What a deeper network has to be better by, at least, to be kept."""
+    depth_loss: float | None = None
+    """What it may be worse by, at most, for the search to go on deeper."""
+    target: float | None = None
+    """Accuracy in percent that ends the depth phase."""
+    width_loss: float | None = None
+    """What a narrower network may be worse by, at most, than the depth kept."""
+    gain: float | None = None
+    """What an operation or kernel has to be better by, to be kept; more than this."""
+    layers: float | None = None
+    """Share of the layers, from the first on, whose operations and kernels are searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +169,16 @@ class RunConfig:
     """Folder that holds the data set; else EVONAS_DATA names it, else it is downloaded."""
     space: str | None = None
     """Search space; the problem has a default."""
+    space_settings: tuple[str, ...] = ()
+    """What else a space can be told, such as "depth=4,8" "width=8,24,4" of "plain": least, most
+    and step."""
+    from_scratch: bool = False
+    """Train every network from scratch instead of scoring it by shared weights; "plain" has no
+    others."""
     algorithm: str = "screened"
     """Search algorithm: screened, nsga2, nsga3, sms-emoa, moead, age-moea, multi-distribution,
-    saliency (only what a saliency table thinks best) or random."""
+    saliency (only what a saliency table thinks best), true-rank (of the space "plain") or
+    random."""
     evaluations: int | None = None
     """Networks to evaluate."""
     pop_size: int = 20
@@ -147,6 +237,10 @@ class RunConfig:
     """Side of the images of a "folder" problem, in pixels."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the shared weights are trained."""
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    """How single networks are trained."""
+    true_rank: TrueRankConfig = field(default_factory=TrueRankConfig)
+    """By what "true-rank" decides."""
     supernet: str | None = None
     """A run whose trained supernet is searched again, without training."""
     start: str | None = None
@@ -177,6 +271,7 @@ class RunConfig:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
         cost_files(self.cost)
+        space_settings(self.space_settings)
         if self.budget is not None:
             seconds(self.budget)
 
@@ -257,6 +352,13 @@ def _at_least(
         raise InputError(f"{prefix}{name} is {value}; give a number {bound}")
 
 
+def _shares(config: Any, *names: str, prefix: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0 <= value < 1:
+            raise InputError(f"{prefix}{name} is {value}; give a number from 0 to below 1")
+
+
 def _check_threads(config: Any) -> None:
     _at_least(config, "threads", 1)
     if config.threads is not None and config.threads > MOST_THREADS:
@@ -306,6 +408,26 @@ def cost_files(costs: Sequence[str]) -> dict[str, str]:
             raise InputError(f"the cost '{name}' is given twice; keep one")
         files[name] = file
     return files
+
+
+def space_settings(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Settings of a space by name.
+
+    Args:
+        texts: each NAME=NUMBER,NUMBER,...
+
+    Raises:
+        InputError: a text has another form, or two have one name.
+    """
+    settings: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)=(\d{1,9}(?:,\d{1,9})*)", str(text).replace(" ", ""))
+        if match is None:
+            raise InputError(f"'{text}' is no setting of a space; write it like depth=4,8")
+        if match[1] in settings:
+            raise InputError(f"the setting '{match[1]}' of the space is given twice; keep one")
+        settings[match[1]] = tuple(int(number) for number in match[2].split(","))
+    return settings
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -371,7 +493,15 @@ def load(path: str | Path) -> RunConfig:
 
 
 # What decides which weights a supernet has and which images it has not seen.
-INHERITED = ("space", "width", "train_images", "validation_images", "image_size", "data_dir")
+INHERITED = (
+    "space",
+    "space_settings",
+    "width",
+    "train_images",
+    "validation_images",
+    "image_size",
+    "data_dir",
+)
 
 
 def inherit(given: Mapping[str, Any], other: RunConfig) -> dict[str, Any]:
@@ -389,7 +519,7 @@ def inherit(given: Mapping[str, Any], other: RunConfig) -> dict[str, Any]:
         raise InputError(
             f"the supernet has width {other.width:g}, not {width:g}; leave the width out"
         )
-    return {k: getattr(other, k) if v is None else v for k, v in given.items()}
+    return {k: getattr(other, k) if v in (None, ()) else v for k, v in given.items()}
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> dict[str, tuple[Any, Any]]:

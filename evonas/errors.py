@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class EvaluationStopped(Exception):
+    """An evaluation was asked to stop, and did; what it had finished is kept."""
+
+
 def unknown(kind: str, name: str, names: Iterable[str]) -> InputError:
     """The error for a name that is in no registry, with the nearest names first."""
     known = sorted(names)

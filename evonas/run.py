@@ -21,7 +21,7 @@ from evonas.config import RunConfig, cost_files, differences, load, to_dict
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError
-from evonas.problems import SupernetProblem, TabularProblem
+from evonas.problems import TabularProblem
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.runs import (
@@ -47,6 +47,7 @@ from evonas.stages import (
 from evonas.stages.plan import use_threads
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file, write_networks
+from evonas.stages.workspace import AnyProblem
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -98,8 +99,8 @@ class Run:
         """Evaluations, hypervolume and seconds per generation."""
         return History.load(self.folder.path)
 
-    def problem(self, device: str = "auto") -> SupernetProblem | TabularProblem:
-        """The problem with its trained supernet, ready to evaluate.
+    def problem(self, device: str = "auto") -> AnyProblem:
+        """The problem with its trained supernet, or what it has trained, ready to evaluate.
 
         Args:
             device: "auto" is the run's own where there is such a device, else what there is.
@@ -157,7 +158,7 @@ def run(
         workspace = Workspace(_resumed(folder, config))
     settled = workspace.config
     with locked(folder):
-        if workspace.trains:
+        if workspace.computes:
             use_threads(settled)
         progress = open_progress(folder.log, quiet=quiet)
         if resume is not None:
@@ -222,6 +223,10 @@ def summary(config: RunConfig) -> str:
 
 def _training_summary(config: RunConfig) -> list[str]:
     training = config.training
+    if config.from_scratch:
+        epochs, seeds = config.scratch.epochs, config.scratch.seeds
+        each = f"{epochs} epochs" + (f" and {seeds} seeds" if seeds > 1 else "")
+        return [*config.space_settings, f"networks trained from scratch for {each}"]
     if config.supernet:
         return [f"supernet of {config.supernet}"]
     if training.steps is None:  # a table
@@ -257,10 +262,10 @@ def _keep_settings(folder: RunFolder, config: RunConfig) -> None:
 
 def _description(workspace: Workspace) -> dict[str, Any]:
     problem = workspace.problem
-    if isinstance(problem, SupernetProblem):
-        sizes = {"train": len(problem.data.train), "validation": len(problem.data.validation)}
-    else:
+    if isinstance(problem, TabularProblem):
         sizes = {"rows": len(problem.genes)}
+    else:
+        sizes = {"train": len(problem.data.train), "validation": len(problem.data.validation)}
     return {
         "settings": to_dict(workspace.config),
         "data": {
@@ -287,7 +292,7 @@ def _version(name: str) -> str | None:
 def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     """The stored settings, with more evaluations if those were asked for."""
     stored = load(folder.config)
-    training = stored.training.steps or data_of(stored.problem) in TABLES
+    training = stored.training.steps or stored.from_scratch or data_of(stored.problem) in TABLES
     if not (stored.evaluations and stored.space and training):
         raise InputError(
             f"{folder.config} is no settled configuration of a run; repeat it as a new one with "

@@ -6,6 +6,7 @@ from evonas.problems.costs import AdditiveCost
 from evonas.problems.own_costs import register_cost
 from evonas.problems.quality import mean_excess_error
 from evonas.problems.registry import get_problem, list_problems
+from evonas.problems.scratch import ScratchProblem
 from evonas.problems.supernet import SupernetProblem
 from evonas.problems.tabular import TabularProblem
 
@@ -13,6 +14,7 @@ __all__ = [
     "AdditiveCost",
     "ArchitectureProblem",
     "Constraint",
+    "ScratchProblem",
     "SupernetProblem",
     "TabularProblem",
     "get_problem",

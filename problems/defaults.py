@@ -79,6 +79,23 @@ _DEFAULTS: dict[str, dict[str, Defaults]] = {
 }
 
 
+# Ranges of "plain" that a device goes through in minutes; elsewhere those of the published search.
+_PLAIN: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {
+    "digits": dict.fromkeys(("cpu", "cuda"), {"depth": (3, 6), "width": (8, 24, 4)}),
+}
+_PLAIN_ON_A_CPU = {"depth": (3, 6), "width": (8, 24, 4)}
+
+
+def default_settings(space: str, data: str, device_kind: str) -> dict[str, tuple[int, ...]]:
+    """Settings of a space for a data set on a class of device, where it has some."""
+    if space != "plain":
+        return {}
+    return _PLAIN.get(data, {"cpu": _PLAIN_ON_A_CPU}).get(device_kind, {})
+
+
+# Networks trained from scratch, where an algorithm does not end by itself.
+SCRATCH_EVALUATIONS = 40
+
 # What guides a search by saliency: of all variants it finds the front of NAS-Bench-201 soonest, and
 # that of NAS-Bench-Macro as soon as the best other one (`benchmarks/saliency.py`).
 SALIENCY = "rank-effect"

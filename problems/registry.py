@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evonas.config import inherit, load
+from evonas.config import ScratchConfig, inherit, load
 from evonas.data import get_data, list_data
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
-from evonas.problems.defaults import defaults_for
+from evonas.problems.defaults import default_settings, defaults_for
 from evonas.problems.own_costs import make_costs, names_of, registered_costs
 from evonas.problems.published import TABLES
+from evonas.problems.scratch import ScratchProblem
 from evonas.problems.supernet import SupernetProblem
 from evonas.problems.tabular import TabularProblem
 from evonas.spaces import SearchSpace, get_space
 
 if TYPE_CHECKING:
+    from evonas.data import SearchData
     from evonas.supernet import Supernet
 
 # Of the ready-made problems; costs of one's own come in addition.
@@ -133,7 +135,11 @@ def get_problem(
     train_images: int | None = None,
     validation_images: int | None = None,
     image_size: int | None = None,
-) -> SupernetProblem | TabularProblem:
+    scratch: ScratchConfig | bool | None = None,
+    folder: str | Path | None = None,
+    seed: int = 1,
+    settings: Mapping[str, Sequence[int]] | None = None,
+) -> SupernetProblem | ScratchProblem | TabularProblem:
     """A ready-made problem.
 
     Args:
@@ -154,9 +160,16 @@ def get_problem(
         train_images: images that it is trained on; by default all.
         validation_images: images that score a network.
         image_size: side of the images of a "folder" problem, in pixels.
+        scratch: how networks are trained from scratch (True: by default numbers) instead of being
+            scored by shared weights; of a space without a supernet they always are.
+        folder: where a `ScratchProblem` keeps its trainings.
+        seed: of these trainings.
+        settings: what else the space, where it is named, can be told, such as ``depth`` and
+            ``width`` of "plain" (see `get_space`); the data set may have defaults.
 
     Returns:
-        The problem, with its data loaded; of a published table a `TabularProblem`.
+        The problem, with its data loaded; of a published table a `TabularProblem`, of a space
+        without a supernet, or with `scratch`, a `ScratchProblem`.
 
     Raises:
         InputError: a name is unknown, or data, space and supernet do not fit each other.
@@ -169,6 +182,8 @@ def get_problem(
             "train_images": train_images,
             "validation_images": validation_images,
             "image_size": image_size,
+            "scratch": scratch or None,
+            "settings": settings or None,
         }
         for setting, value in meaningless.items():
             if value is not None:
@@ -178,7 +193,7 @@ def get_problem(
         return published_problem(
             name, space=space, data_dir=data_dir, constraints=constraints, costs=costs
         )
-    if isinstance(supernet, str | Path):
+    if isinstance(supernet, str | Path) and not scratch:
         given: dict[str, Any] = {
             "space": space,
             "width": width,
@@ -209,8 +224,27 @@ def get_problem(
         image_size=image_size,
     )
     if space is None or isinstance(space, str):
-        space = get_space(
-            space or defaults.space, num_classes=data.num_classes, input_shape=data.input_shape
+        space = named_space(space or defaults.space, data_name, data, device, settings)
+    if scratch or not space.has_supernet:
+        if supernet is not None and not space.has_supernet:
+            raise _no_supernet(space, "supernet")
+        if width is not None:
+            raise _no_supernet(space, "width")
+        if isinstance(supernet, str | Path):
+            from evonas.supernet import Supernet
+
+            supernet = Supernet.load(supernet, data, space=space)
+        return ScratchProblem(
+            space,
+            data,
+            objectives,
+            config=scratch if isinstance(scratch, ScratchConfig) else None,
+            supernet=supernet,
+            folder=folder,
+            constraints=constraints,
+            costs=make_costs(costs, space),
+            seed=seed,
+            name=name,
         )
     if isinstance(supernet, str | Path):
         from evonas.supernet import Supernet
@@ -230,6 +264,38 @@ def get_problem(
     )
     problem.supernet = supernet
     return problem
+
+
+def named_space(
+    name: str,
+    data_name: str,
+    data: SearchData,
+    device: str,
+    settings: Mapping[str, Sequence[int]] | None = None,
+) -> SearchSpace:
+    """A space by name for a data set, with the settings that this one has by default.
+
+    Args:
+        name: of the space.
+        data_name: of the data set.
+        data: the data set.
+        device: resolved.
+        settings: of the space, over the defaults.
+
+    Raises:
+        InputError: the name or a setting is unknown.
+    """
+    default = default_settings(name, data_name, device.partition(":")[0])
+    return get_space(name, data.num_classes, data.input_shape, **{**default, **(settings or {})})
+
+
+def _no_supernet(space: SearchSpace, setting: str) -> InputError:
+    why = (
+        "has no supernet: its networks are trained one by one"
+        if not space.has_supernet
+        else "is not scored by shared weights here, but trained from scratch"
+    )
+    return InputError(f"the space '{space.name}' {why}; leave {setting} out")
 
 
 def _searched(space: SearchSpace, trained: SearchSpace) -> SearchSpace:

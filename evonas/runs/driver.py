@@ -24,7 +24,7 @@ from pymoo.core.individual import Individual
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
-from evonas.errors import InputError
+from evonas.errors import EvaluationStopped, InputError
 from evonas.runs.genomes import (
     from_record,
     generator_state,
@@ -244,7 +244,10 @@ class _Loop:
         while len(results) < len(members):
             if results and self.stop():
                 return None
-            results += self._evaluate(number, X[len(results) :][: self.batch])
+            try:
+                results += self._evaluate(number, X[len(results) :][: self.batch])
+            except EvaluationStopped:
+                return None
         # All values are in the problem's memory by now. One call for the whole generation, so that
         # an evaluator counts, and ends a search, the same way however the generation was broken up.
         self.algorithm.evaluator.eval(self.problem, members, algorithm=self.algorithm)

@@ -174,6 +174,16 @@ class RunFolder:
         return self.path / "fidelity.csv"
 
     @property
+    def trainings(self) -> Path:
+        """`trainings/`: weights and record of each network trained from scratch."""
+        return self.path / "trainings"
+
+    @property
+    def decisions(self) -> Path:
+        """`decisions.csv`: what a true-rank search made of each candidate."""
+        return self.path / "decisions.csv"
+
+    @property
     def networks(self) -> Path:
         """`networks/`: retrained members of the front."""
         return self.path / "networks"

@@ -24,6 +24,9 @@ class Step(Protocol):
     def advance(self, n: int = 1, **numbers: float) -> None:
         """`n` more units are done; `numbers` (loss, hypervolume) are shown beside the bar."""
 
+    def finish(self) -> None:
+        """Nothing more will come, and that is all there was to do."""
+
 
 class Progress(Protocol):
     """What stages tell how far they are."""
@@ -125,6 +128,9 @@ class _Meter:
         self.done += n
         self.numbers |= numbers
         self._show(self)
+
+    def finish(self) -> None:
+        self.total = self.done
 
     @property
     def seconds(self) -> float:

@@ -104,6 +104,11 @@ class TrueRankSearch(Algorithm):
             raise InputError(
                 f"true-rank search decides by the error, and the objectives are {', '.join(names)}"
             )
+        if not getattr(problem, "equal_footing", True):
+            raise InputError(
+                "true-rank search compares networks that are trained equally long; leave "
+                "--scratch.promotion and --supernet out"
+            )
         self._error = names.index("error")
         images = self.images or getattr(problem, "evaluation_images", None) or IMAGES
         trainings = getattr(problem, "trainings", 1)

@@ -62,7 +62,7 @@ def get_space(
     name: str,
     num_classes: int = 10,
     input_shape: Sequence[int] = (3, 32, 32),
-    **settings: Sequence[int],
+    **settings: Any,
 ) -> SearchSpace:
     """A space by name, for a data set's classes and images.
 

@@ -8,21 +8,26 @@ from dataclasses import dataclass, fields, replace
 from evonas.config import (
     INHERITED,
     RunConfig,
+    ScratchConfig,
     TrainingConfig,
+    TrueRankConfig,
     cost_files,
     inherit,
     load,
     seconds,
+    space_settings,
 )
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
-from evonas.problems import SupernetProblem
+from evonas.problems import ScratchProblem, SupernetProblem
 from evonas.problems.defaults import (
     JOINT_EVALUATIONS,
     SALIENCY,
     SALIENCY_BATCHES,
+    SCRATCH_EVALUATIONS,
     TABLE_EVALUATIONS,
+    default_settings,
     defaults_for,
     evaluations_of,
 )
@@ -32,8 +37,10 @@ from evonas.runs import RunFolder
 from evonas.search import list_algorithms
 from evonas.search.joint import WARM_UP, WEIGHT_STEPS, check_turns
 from evonas.search.mutations import NAMES as MUTATIONS
-from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION
+from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION, TRUE_RANK
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
+from evonas.search.true_rank import most_candidates
+from evonas.spaces import PlainSpace, SearchSpace, get_space
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
@@ -134,6 +141,10 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if filled.start:
         for network in read_networks(filled.start):
             problem.space.base.encode(network)
+    if isinstance(problem, ScratchProblem):
+        # Its recipe has decided the rest, by the images that there are.
+        workspace.config = settled = replace(filled, scratch=problem.config)
+        return Plan(settled, workspace)
     if not isinstance(problem, SupernetProblem):
         return Plan(filled, workspace)
     if not filled.supernet:
@@ -210,8 +221,26 @@ def fill(config: RunConfig) -> RunConfig:
     config = _fill_distributions(config)
     config = _fill_saliency(config)
     config = _fill_pruning(config)
+    if config.true_rank != TrueRankConfig() and config.algorithm != TRUE_RANK:
+        raise InputError(
+            f"the settings of --true-rank are of another algorithm than '{config.algorithm}'; give "
+            f"--algorithm {TRUE_RANK}, or leave them out"
+        )
     if data in TABLES:
         return _fill_table(config, data)
+    device = resolve_device(config.device)
+    if _from_scratch(config, data, device):
+        return _fill_scratch(config, data, device)
+    if config.algorithm == TRUE_RANK:
+        raise InputError(
+            f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
+            "--algorithm"
+        )
+    if config.scratch != ScratchConfig():
+        raise InputError(
+            "nothing in this run trains networks from scratch; leave the settings of --scratch "
+            "out, or give --from-scratch"
+        )
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
         trained_on = data_of(other.problem)
@@ -227,18 +256,9 @@ def fill(config: RunConfig) -> RunConfig:
             )
         given = {name: getattr(config, name) for name in INHERITED}
         config = replace(config, **inherit(given, other), training=other.training)
-    # A run is resumed from anywhere, and where the variable is not set.
-    folder = config.data_dir or (os.environ.get("EVONAS_DATA") if data != "digits" else None)
-    config = replace(
-        config,
-        data_dir=_absolute(folder),
-        supernet=_absolute(config.supernet),
-        start=_absolute(config.start),
-        cost=_absolute_costs(config.cost),
-    )
+    config = _with_absolute_paths(config, data)
     if config.training.paths is not None:
         get_paths(config.training.paths)
-    device = resolve_device(config.device)
     defaults = defaults_for(data, device.partition(":")[0])
     training = {
         f.name: getattr(defaults.training, f.name)
@@ -252,11 +272,101 @@ def fill(config: RunConfig) -> RunConfig:
         device=device,
         threads=config.threads or _cores(),
         space=config.space or defaults.space,
+        space_settings=_settings(config, config.space or defaults.space, data, device),
         width=config.width or defaults.width,
         evaluations=config.evaluations or evaluations_of(config.algorithm, defaults.evaluations),
         train_images=config.train_images or defaults.train_images,
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
+    )
+
+
+def _from_scratch(config: RunConfig, data: str, device: str) -> bool:
+    """Whether networks are trained one by one."""
+    name = config.space or defaults_for(data, device.partition(":")[0]).space
+    settings = _settings(config, name, data, device)
+    return config.from_scratch or not _space(name, settings).has_supernet
+
+
+def _space(name: str, settings: tuple[str, ...]) -> SearchSpace:
+    """A space for any images: what does not depend on them."""
+    return get_space(name, 10, (3, 32, 32), **space_settings(settings))
+
+
+def _settings(config: RunConfig, space: str, data: str, device: str) -> tuple[str, ...]:
+    """Settings of the space, with the defaults of the data set."""
+    given = space_settings(config.space_settings)
+    default = default_settings(space, data, device.partition(":")[0])
+    return tuple(f"{k}={','.join(map(str, v))}" for k, v in {**default, **given}.items())
+
+
+def _fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
+    defaults = defaults_for(data, device.partition(":")[0])
+    space = config.space or defaults.space
+    settings = _settings(config, space, data, device)
+    shared = _space(space, settings).has_supernet
+    refused = {
+        "joint": config.joint,
+        "prune": config.prune is not None,
+        "width": config.width is not None,
+        "supernet": config.supernet is not None and not shared,
+        "mutation saliency": config.mutation != "uniform",
+        "algorithm saliency": config.algorithm == SALIENCY_SEARCH,
+        "training": config.training != TrainingConfig(),
+    }
+    for setting, given in refused.items():
+        if given:
+            why = (
+                "networks are trained from scratch here, without shared weights"
+                if shared
+                else f"the space '{space}' has no supernet: its networks are trained one by one"
+            )
+            more = " (how they are trained is said by --scratch)" if setting == "training" else ""
+            raise InputError(f"{why}; leave --{setting} out{more}")
+    if config.budget is not None:
+        raise InputError(
+            "--budget divides time between a supernet and its search; where networks are trained "
+            "from scratch give --scratch.epochs and --evaluations"
+        )
+    if config.algorithm == TRUE_RANK and config.start is not None:
+        raise InputError(f"'{TRUE_RANK}' begins at the shallowest network; leave --start out")
+    config = _with_absolute_paths(config, data)
+    evaluations = config.evaluations or SCRATCH_EVALUATIONS
+    threads, scratch = config.threads or _cores(), config.scratch
+    if config.algorithm == TRUE_RANK:
+        whole = _space(space, settings)
+        if not isinstance(whole, PlainSpace):
+            raise InputError(
+                f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
+                "--algorithm"
+            )
+        evaluations = config.evaluations or most_candidates(whole)
+        if scratch.at_once is None and data != "digits":  # whose images are too small to share
+            # Candidates come one by one, so that each may have all threads.
+            scratch = replace(scratch, at_once=min(threads, scratch.seeds))
+    return replace(
+        config,
+        from_scratch=True,
+        device=device,
+        threads=threads,
+        scratch=scratch,
+        space=space,
+        space_settings=settings,
+        evaluations=evaluations,
+        train_images=config.train_images or defaults.train_images,
+        validation_images=config.validation_images or defaults.validation_images,
+    )
+
+
+def _with_absolute_paths(config: RunConfig, data: str) -> RunConfig:
+    """A run is resumed from anywhere, and where the variable is not set."""
+    folder = config.data_dir or (os.environ.get("EVONAS_DATA") if data != "digits" else None)
+    return replace(
+        config,
+        data_dir=_absolute(folder),
+        supernet=_absolute(config.supernet),
+        start=_absolute(config.start),
+        cost=_absolute_costs(config.cost),
     )
 
 
@@ -388,6 +498,11 @@ def _fill_table(config: RunConfig, name: str) -> RunConfig:
                 f"'{config.problem}' is a table of measured networks, in which a search takes "
                 f"seconds; leave --{setting} out"
             )
+    if config.from_scratch or config.scratch != ScratchConfig():
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks and trains none; leave "
+            "--from-scratch and the settings of --scratch out"
+        )
     if config.training != TrainingConfig():
         raise InputError(
             f"'{config.problem}' is a table of measured networks and trains none; leave the "

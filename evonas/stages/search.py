@@ -1,14 +1,16 @@
 """The stage that searches the trained supernet."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evonas.analysis.saliency import SaliencyTable
 from evonas.analysis.tables import write_table
 from evonas.errors import InputError
-from evonas.problems import ArchitectureProblem
+from evonas.problems import ArchitectureProblem, ScratchProblem
 from evonas.runs import (
     Context,
     GenerationReport,
@@ -20,8 +22,14 @@ from evonas.runs import (
     read_lines,
     read_searches,
 )
+from evonas.search import TrueRankSearch
+from evonas.search.registry import TRUE_RANK
+from evonas.spaces import PlainSpace
 from evonas.stages.start import held_by, read_networks, start_file, with_start
 from evonas.stages.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evonas.training import Training
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,9 @@ class SearchFront:
 
     def done(self, run: RunFolder) -> bool:
         """Whether the budget is spent, and what distributions learnt is written."""
-        told = self.workspace.config.distributions is None or run.architectures.is_file()
+        config = self.workspace.config
+        told = config.distributions is None or run.architectures.is_file()
+        told &= config.algorithm != TRUE_RANK or run.decisions.is_file()
         return told and self.spent(run)
 
     def spent(self, run: RunFolder) -> bool:
@@ -73,17 +83,27 @@ class SearchFront:
         if joint:
             settings["probabilities"] = joint.probabilities
         algorithm = self.workspace.algorithm(**settings)
-        context.folder.architectures.unlink(missing_ok=True)  # until this search has ended
+        for ended in (context.folder.architectures, context.folder.decisions):
+            ended.unlink(missing_ok=True)  # until this search has ended
         assert config.evaluations
         with context.progress.stage("search", config.evaluations, "networks") as progress:
-            seen = 0
+            seen = trainings = 0
 
             def tell(report: GenerationReport) -> None:
                 nonlocal seen
                 numbers = {} if report.hypervolume is None else {"hypervolume": report.hypervolume}
-                progress.advance(report.evaluations - seen, **numbers)
-                seen = report.evaluations
+                progress.advance(max(0, report.evaluations - seen), **numbers)
+                seen = max(seen, report.evaluations)
 
+            def trained(training: Training) -> None:
+                nonlocal seen, trainings
+                trainings += 1
+                if trainings % problem.trainings == 0 and training.epochs == problem.config.epochs:
+                    seen += 1
+                    progress.advance(1, error=training.error)
+
+            if isinstance(problem, ScratchProblem):
+                problem.stop, problem.on_training = context.stop, trained
             with Journal(context.folder.journal) as journal:
                 outcome = drive(
                     problem,
@@ -95,14 +115,35 @@ class SearchFront:
                     on_generation=tell,
                     restart=self.restart,
                 )
+            if not outcome.stopped:
+                progress.finish()
         if hasattr(outcome.algorithm, "architectures") and not outcome.stopped:
             coefficients = joint.coefficients if joint else outcome.algorithm.coefficients
             write_architectures(context.folder, problem, outcome, coefficients)
-        if not outcome.stopped and outcome.evaluations < config.evaluations:
+        if isinstance(outcome.algorithm, TrueRankSearch):
+            if not outcome.stopped:
+                write_decisions(context.folder, problem, outcome.algorithm)
+        elif not outcome.stopped and outcome.evaluations < config.evaluations:
             context.progress.say(
                 f"the search ended at {outcome.evaluations} of {config.evaluations} networks: it "
                 "found no more that are new and keep the limits"
             )
+
+
+def write_decisions(
+    folder: RunFolder, problem: ArchitectureProblem, algorithm: TrueRankSearch
+) -> None:
+    """Write what was made of each candidate, in order; numbers as in `Decision`, in images."""
+    space, decisions = problem.space.base, algorithm.decisions
+    assert isinstance(space, PlainSpace)
+    write_table(
+        folder.decisions,
+        ("correct", "reference", "margin", "noise", "exceeds_noise"),
+        np.array(
+            [(d.correct, d.reference, d.margin, d.noise, d.exceeds_noise) for d in decisions]
+        ).reshape(-1, 5),
+        texts=("network", [space.decode(space.genome(d.architecture)) for d in decisions]),
+    )
 
 
 def write_architectures(

@@ -10,15 +10,24 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from evonas.analysis import PruningAccount
-from evonas.config import RunConfig, cost_files
+from evonas.config import RunConfig, cost_files, space_settings, to_dict
 from evonas.errors import InputError
-from evonas.problems import AdditiveCost, SupernetProblem, TabularProblem, get_problem
+from evonas.problems import (
+    AdditiveCost,
+    ScratchProblem,
+    SupernetProblem,
+    TabularProblem,
+    get_problem,
+)
 from evonas.runs import RunFolder
 from evonas.search import get_algorithm
+from evonas.search.registry import TRUE_RANK
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
+
+AnyProblem = SupernetProblem | ScratchProblem | TabularProblem
 
 
 class Workspace:
@@ -33,7 +42,7 @@ class Workspace:
         self.config = config
 
     @cached_property
-    def problem(self) -> SupernetProblem | TabularProblem:
+    def problem(self) -> AnyProblem:
         """The problem, its supernet not loaded yet."""
         return self._problem(self.config.space)
 
@@ -51,8 +60,11 @@ class Workspace:
             base = self.problem.space.base
             self.narrow(base.restrict(PruningAccount.load(folder.pruning).mask(base)))
 
-    def _problem(self, space: SearchSpace | str | None) -> SupernetProblem | TabularProblem:
+    def _problem(self, space: SearchSpace | str | None) -> AnyProblem:
         config = self.config
+        own: dict[str, Any] = {}
+        if config.from_scratch:
+            own = {"scratch": config.scratch, "seed": config.seed, "supernet": config.supernet}
         return get_problem(
             config.problem,
             space,
@@ -64,6 +76,8 @@ class Workspace:
             train_images=config.train_images,
             validation_images=config.validation_images,
             image_size=config.image_size,
+            settings=space_settings(config.space_settings),
+            **own,
         )
 
     @property
@@ -72,10 +86,15 @@ class Workspace:
         return isinstance(self.problem, SupernetProblem)
 
     @property
+    def computes(self) -> bool:
+        """Whether networks are evaluated on images, and not looked up in a table."""
+        return not isinstance(self.problem, TabularProblem)
+
+    @property
     def checksum(self) -> str:
         """Of what networks are scored on: images, or a table."""
         problem = self.problem
-        return problem.data.checksum if isinstance(problem, SupernetProblem) else problem.checksum
+        return problem.checksum if isinstance(problem, TabularProblem) else problem.data.checksum
 
     @property
     def cost_checksums(self) -> dict[str, str]:
@@ -92,6 +111,11 @@ class Workspace:
         Raises:
             InputError: it is a table.
         """
+        if isinstance(self.problem, ScratchProblem):
+            raise InputError(
+                f"the networks of '{self.config.problem}' were trained from scratch, without a "
+                "supernet; name a run that has one"
+            )
         if not isinstance(self.problem, SupernetProblem):
             raise InputError(
                 f"'{self.config.problem}' is a table of measured networks and has no supernet; "
@@ -124,6 +148,8 @@ class Workspace:
             InputError: the algorithm cannot take the problem or a setting.
         """
         config = self.config
+        if config.algorithm == TRUE_RANK:
+            return get_algorithm(TRUE_RANK, self.problem, **to_dict(config.true_rank))
         if config.distributions is not None:
             settings["distributions"] = config.distributions
         if config.joint:
@@ -136,9 +162,14 @@ class Workspace:
             settings.setdefault("saliency", np.zeros((space.n_var, space.n_choices.max())))
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
 
-    def ready_problem(self, folder: RunFolder) -> SupernetProblem | TabularProblem:
-        """The problem, pruned where the run is, with its own trained supernet where it has one."""
+    def ready_problem(self, folder: RunFolder) -> AnyProblem:
+        """The problem, pruned where the run is, with its own trained supernet where it has one.
+
+        One of networks trained from scratch knows those that the run has trained.
+        """
         self.narrow_as(folder)
+        if isinstance(self.problem, ScratchProblem):
+            self.problem.keep_in(folder.trainings)
         if isinstance(self.problem, SupernetProblem) and self.problem.supernet is None:
             supernet = self.load_supernet(folder.path)
             self.narrow(supernet.space)

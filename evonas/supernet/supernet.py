@@ -19,13 +19,13 @@ from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
 from evonas.supernet.network import (
     estimate_statistics,
-    initialise,
     shared_network,
     use_batch_statistics,
 )
 from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
+from evonas.training.initial import initialise
 from evonas.training.trainer import Companion, half_size, mixed_precision
 
 # Statistics of a path are those of the batch, so the batch is part of the number and never changes.

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evonas.config import TrainingConfig, to_dict
 from evonas.errors import InputError
@@ -95,6 +97,10 @@ class Trainer:
             them.
         forward: called as ``forward(images, *arguments)`` for the logits of a pass; by default the
             network.
+        nesterov: whether momentum is Nesterov's.
+        ema: decay, per step, of an average of weights and statistics, which the network gets at
+            the end of `train`; 0 is none.
+        checkpoint_seconds: the least time between two checkpoints.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -112,6 +118,9 @@ class Trainer:
         checkpoint: str | Path | None = None,
         companion: Companion | None = None,
         forward: Callable[..., Tensor] | None = None,
+        nesterov: bool = True,
+        ema: float = 0.0,
+        checkpoint_seconds: float = 0.0,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -132,7 +141,7 @@ class Trainer:
             self.parameters,
             lr=config.lr,
             momentum=config.momentum,
-            nesterov=config.momentum > 0,
+            nesterov=nesterov and config.momentum > 0,
             weight_decay=config.weight_decay,
             fused=True,
         )
@@ -140,6 +149,9 @@ class Trainer:
             # The fused step wants all buffers or none, but a path's first gradient may come late.
             for parameter in self.parameters:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        self.settings = {**to_dict(config), "seed": seed, "nesterov": nesterov, "ema": ema}
+        self.average = _average(network, ema) if ema else None
+        self.checkpoint_seconds, self._saved_at = checkpoint_seconds, time.monotonic()
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
             self._restore(Checkpoint.load(self.checkpoint))
@@ -195,13 +207,25 @@ class Trainer:
                 if len(losses) >= look_every or self.step == self.steps:
                     self._look(losses, on_step)
                 if stop():
-                    return self.step == self.steps
+                    return self._ended()
                 if self.step == self.steps:
                     break
             self._look(losses, on_step)
             self._check_weights()
-            if self.checkpoint:
+            if self.checkpoint and (
+                self.step == self.steps
+                or time.monotonic() - self._saved_at >= self.checkpoint_seconds
+            ):
                 self.state().save(self.checkpoint)
+                self._saved_at = time.monotonic()
+        return self._ended()
+
+    def _ended(self) -> bool:
+        """Whether the last step was reached; the network then gets the average, if there is one."""
+        if self.step < self.steps:
+            return False
+        if self.average:
+            self.network.load_state_dict(self.average.module.state_dict())
         return True
 
     def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -238,6 +262,8 @@ class Trainer:
             moved = [p for p in self.parameters if p.grad is not None]
             nn.utils.clip_grad_norm_(moved, config.clip_norm, foreach=True)
         self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.network)
         self.step += 1
         return total / k
 
@@ -247,10 +273,12 @@ class Trainer:
         for name, parameter in self.network.named_parameters():
             if self.config.momentum:
                 tensors[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"]
+        if self.average:
+            tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         tensors["generator"] = self.generator.get_state()
         values = {
             "step": self.step,
-            "settings": {**to_dict(self.config), "seed": self.seed},
+            "settings": self.settings,
             "random_state": json.dumps(self.random_state.bit_generator.state),
         }
         if self.companion:
@@ -259,19 +287,16 @@ class Trainer:
 
     def _restore(self, saved: Checkpoint) -> None:
         before = saved.values.get("settings", {})
-        for name, now in {**to_dict(self.config), "seed": self.seed}.items():
+        for name, now in self.settings.items():
             if before.get(name) != now:
                 raise InputError(
                     f"{self.checkpoint} was made with {name} = {before.get(name)}, "
                     f"not {now}; give the same settings or another run folder"
                 )
-        weights = {
-            k.removeprefix("network."): v
-            for k, v in saved.tensors.items()
-            if k.startswith("network.")
-        }
         try:
-            self.network.load_state_dict(weights)
+            self.network.load_state_dict(_part(saved.tensors, "network."))
+            if self.average:
+                self.average.load_state_dict(_part(saved.tensors, "average."))
         except RuntimeError:
             raise InputError(
                 f"{self.checkpoint} belongs to another network; give the same space and width"
@@ -323,3 +348,12 @@ class Trainer:
     def _rate(self, step: int) -> float:
         assert self.config.lr
         return warmup_cosine(step, self.steps, peak=self.config.lr, warmup=self.config.warmup)
+
+
+def _average(network: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
