@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from evonas import __version__
-from evonas.config import LatencyConfig, RunConfig, load
+from evonas.config import LatencyConfig, RetrainConfig, RunConfig, load
 from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
@@ -61,6 +61,26 @@ class StatusCommand:
 
     run: tyro.conf.Positional[str]
     """Run folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainCommand:
+    """Train members of a run's front alone, and measure each once on the test images.
+
+    Both ends, the knee, and others spread evenly between them. Weights and figures are kept in
+    networks/, a table of true errors beside the estimated ones in retrained.csv. What was trained
+    before, with the same settings, is not trained again.
+    """
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    settings: Annotated[RetrainConfig, tyro.conf.arg(name="")] = field(
+        default_factory=RetrainConfig
+    )
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space or a data set, run before all else."""
+    quiet: bool = False
+    """Show no progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +368,8 @@ def _show_run(done: Any, plugins: str = "") -> None:
     print(f"Pareto front of {done.config.problem}: {len(front)} networks")
     _print_networks(front.networks, front.columns, front.values)
     path = done.folder.path
+    if done.folder.retrained.is_file():
+        _show_retrained(done.folder, done.retrained)
     if done.folder.architectures.is_file():
         networks, columns, values = read_table(done.folder.architectures, text="network")
         print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
@@ -385,6 +407,28 @@ def _status(options: Sequence[str], started: float) -> int:
 
     print(read_status(_parse(StatusCommand, options, "status").run))
     return 0
+
+
+def _retrain(options: Sequence[str], started: float) -> int:
+    """Train members of a run's front alone; true errors, on test images too."""
+    from evonas.run import Stopped, retrain_members
+
+    options = _run_plugins(_merged(options, "--network"))
+    command = _parse(RetrainCommand, options, "retrain")
+    try:
+        done = retrain_members(command.run, command.settings, quiet=command.quiet)
+    except Stopped:
+        print("\nstopped; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    _show_retrained(_folder(command.run), done)
+    return 0
+
+
+def _show_retrained(folder: Any, done: Any) -> None:
+    print(f"trained alone: {len(done)} networks")
+    _print_networks(done.networks, done.columns, done.values)
+    print(f"networks    {folder.networks}")
+    print(f"figure      {folder.figures / 'retrained.png'}")
 
 
 def _problems(options: Sequence[str], started: float) -> int:
@@ -470,6 +514,7 @@ def _print_table(table: Any) -> None:
 VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
     "run": _run,
     "status": _status,
+    "retrain": _retrain,
     "problems": _problems,
     "measure-latency": _measure_latency,
 }

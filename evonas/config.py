@@ -21,6 +21,8 @@ from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
 
+FINE_TUNE = "fine-tune"  # the recipe that goes on from weights of a supernet
+
 MOST_THREADS = 1024  # far more crash the libraries that compute
 
 
@@ -74,8 +76,9 @@ class ScratchConfig:
     """How one network is trained from scratch, or fine-tuned from the weights of a supernet."""
 
     recipe: str = "fast"
-    """"fast" (one-cycle, few epochs), or "trg" (the 600 epochs of TRG-NAS's published log); the
-    following are put over it."""
+    """"fast" (one-cycle, few epochs), "trg" (the 600 epochs of TRG-NAS's published log), or, to
+    retrain, "fine-tune" (a short one on from the weights of a supernet of width 1); the following
+    are put over it."""
     epochs: int | None = None
     """Epochs of each training."""
     seeds: int = 1
@@ -245,6 +248,9 @@ class RunConfig:
     """A run whose trained supernet is searched again, without training."""
     start: str | None = None
     """A front.csv whose networks start the search."""
+    retrain: int | None = None
+    """Members of the front to train from scratch in the end, spread over it; each is then measured
+    once on the test images."""
     runs: str = "runs"
     """Folder in which run folders are made."""
 
@@ -263,6 +269,7 @@ class RunConfig:
         _at_least(self, "train_images", 2)
         _at_least(self, "validation_images", 2)
         _at_least(self, "image_size", 4)
+        _at_least(self, "retrain", 1)
         _check_threads(self)
         if self.seed >= 2**63:
             raise InputError(f"seed is {self.seed}; give a number below 2**63")
@@ -274,6 +281,31 @@ class RunConfig:
         space_settings(self.space_settings)
         if self.budget is not None:
             seconds(self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig:
+    """Train members of a run's front alone, and measure each once on the test images."""
+
+    members: int = 5
+    """Members of the front: both ends, the knee, and others spread evenly between them."""
+    network: tuple[str, ...] = ()
+    """Networks by their texts instead, such as "macro:22212220"."""
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    """How they are trained; by default as the run says."""
+    data_dir: str | None = None
+    """Folder that holds the data set; by default that of the run."""
+    device: str = "auto"
+    """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
+    threads: int | None = None
+    """CPU threads; by default those of the run."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        _settle_types(self)
+        _at_least(self, "members", 1)
+        _check_threads(self)
+        _refuse_empty(self, "data_dir")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
-from evonas.analysis import Front, History
+from evonas.analysis import Front, History, RetrainedNetworks
 from evonas.atomic import write_json_atomic
-from evonas.config import RunConfig, cost_files, differences, load, to_dict
+from evonas.config import (
+    RetrainConfig,
+    RunConfig,
+    ScratchConfig,
+    cost_files,
+    differences,
+    load,
+    to_dict,
+)
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
 from evonas.errors import InputError
@@ -36,6 +44,7 @@ from evonas.search.joint import begin
 from evonas.stages import (
     Plan,
     PruneSupernet,
+    RetrainMembers,
     ScoreSaliency,
     SearchFront,
     TrainJointly,
@@ -93,6 +102,11 @@ class Run:
     def front(self) -> Front:
         """The feasible non-dominated set of everything evaluated."""
         return Front.load(self.folder.path)
+
+    @property
+    def retrained(self) -> RetrainedNetworks:
+        """True errors of the members that were trained alone."""
+        return RetrainedNetworks.load(self.folder.path)
 
     @property
     def history(self) -> History:
@@ -181,6 +195,7 @@ def run(
                         *_guiding_stages(workspace),
                         SearchFront(workspace, restart=restart_search),
                         WriteResults(workspace),
+                        *_last_stages(workspace),
                     ],
                     Context(folder, settled, progress, stop),
                 )
@@ -205,6 +220,13 @@ def _guiding_stages(workspace: Workspace) -> list[ScoreSaliency]:
     return [] if workspace.config.saliency is None else [ScoreSaliency(workspace)]
 
 
+def _last_stages(workspace: Workspace) -> list[RetrainMembers]:
+    config = workspace.config
+    if config.retrain is None:
+        return []
+    return [RetrainMembers(workspace, config.retrain, config.scratch)]
+
+
 def summary(config: RunConfig) -> str:
     """What will be done, in one line."""
     parts = [
@@ -214,6 +236,7 @@ def summary(config: RunConfig) -> str:
         f"{config.algorithm}: {config.evaluations} evaluations",
         *([f"pruning: {config.prune} by {config.prune_by}"] if config.prune else []),
         *([f"saliency: {config.saliency}"] if config.saliency else []),
+        *([f"{config.retrain} members retrained"] if config.retrain else []),
         *config.cost,
         *config.constraint,
         f"seed {config.seed}",
@@ -250,6 +273,51 @@ def _create(planned: Plan) -> RunFolder:
         description["settings"]["start"] = str(start_file(folder).absolute())
     write_json_atomic(folder.config, description)
     return folder
+
+
+def retrain_members(
+    run: str | Path,
+    config: RetrainConfig | None = None,
+    *,
+    quiet: bool = False,
+) -> RetrainedNetworks:
+    """Train members of a finished run's front alone, and measure each once on the test images.
+
+    Args:
+        run: its folder.
+        config: which, and how; what is open is as the run has it.
+        quiet: show no progress.
+
+    Returns:
+        Everything that was retrained in the run so far.
+
+    Raises:
+        InputError: the run has no front yet, its data has changed, or a setting is wrong.
+        Stopped: Ctrl-C was pressed; the same call goes on.
+    """
+    config = config or RetrainConfig()
+    folder = RunFolder.open(run)
+    folder.require(folder.front)
+    settings = load(folder.config)
+    if config.data_dir:
+        named_folder(config.data_dir)
+        settings = replace(settings, data_dir=os.path.abspath(config.data_dir))
+    if config.threads:
+        settings = replace(settings, threads=config.threads)
+    scratch = settings.scratch if config.scratch == ScratchConfig() else config.scratch
+    opened = Run(folder, settings)
+    with locked(folder):
+        workspace = opened._workspace(config.device)
+        use_threads(workspace.config)
+        folder.sweep()
+        _check_data(folder, workspace)
+        progress = open_progress(folder.log, quiet=quiet)
+        stage = RetrainMembers(workspace, config.members, scratch, config.network)
+        with Interrupt(lambda: progress.say("finishing the step (Ctrl-C again: at once)")) as stop:
+            stage.run(Context(folder, workspace.config, progress, stop))
+        if stop():
+            raise Stopped(opened, stage.name)
+    return RetrainedNetworks.load(folder.path)
 
 
 def _keep_settings(folder: RunFolder, config: RunConfig) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from moocore import is_nondominated
 
-from evonas.config import ScratchConfig
+from evonas.config import FINE_TUNE, ScratchConfig
 from evonas.errors import EvaluationStopped, InputError
 from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
@@ -18,7 +18,7 @@ from evonas.problems.costs import Cost
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from evonas.data import SearchData
     from evonas.supernet import Supernet
@@ -54,6 +54,8 @@ class ScratchProblem(ArchitectureProblem):
         folder: where trainings are kept; in memory if None.
         constraints: limits on costs.
         costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
+        begin: gives the weights that a canonical genome (n_var,) begins with, for settings of the
+            recipe "fine-tune"; and what they are, for the name of a training.
         seed: of first weights and order of images; the seeds of a network follow it.
         name: for messages.
 
@@ -78,6 +80,7 @@ class ScratchProblem(ArchitectureProblem):
         folder: str | Path | None = None,
         constraints: Sequence[str | Constraint] = (),
         costs: Mapping[str, Cost] | None = None,
+        begin: tuple[Callable[[np.ndarray], Mapping[str, Tensor]], str] | None = None,
         seed: int = 1,
         name: str | None = None,
     ) -> None:
@@ -104,6 +107,12 @@ class ScratchProblem(ArchitectureProblem):
         if supernet is not None and supernet.space.base is not space.base:
             raise InputError(
                 f"the supernet is one of the space '{supernet.space.name}', not of '{space.name}'"
+            )
+        self.begin = begin
+        if (self.config.recipe == FINE_TUNE) != (begin is not None):
+            raise InputError(
+                f"the recipe '{FINE_TUNE}' goes on from weights of a supernet, and is one of "
+                "retraining; give another --scratch.recipe"
             )
         self.keep_in(folder)
         self.stop: Callable[[], bool] = never
@@ -140,7 +149,7 @@ class ScratchProblem(ArchitectureProblem):
         NaN for networks that were not fully trained.
         """
         names = map(self.space.decode, self.canonical(self.space.check(X)))
-        found = [self._records(name, self.config) for name in names]
+        found = [self._of(name, self.config) for name in names]
         return np.array(
             [
                 np.mean([r.training_accuracy for r in records]) if records else np.nan
@@ -148,11 +157,12 @@ class ScratchProblem(ArchitectureProblem):
             ]
         )
 
-    def network(self, x: np.ndarray) -> nn.Module:
-        """A network with its trained weights (of the first seed), in evaluation mode.
+    def network(self, x: np.ndarray, *, seed: int | None = None) -> nn.Module:
+        """A network with its trained weights, in evaluation mode.
 
         Args:
             x: int (n_var,).
+            seed: of the training; by default the first.
 
         Raises:
             InputError: it was not trained, or its weights were not kept.
@@ -160,7 +170,7 @@ class ScratchProblem(ArchitectureProblem):
         from evonas.training.scratch import new_network
 
         genome = self.canonical(self.space.check(np.asarray(x)[None]))[0]
-        weights = self.store.weights(self._key(self.space.decode(genome), self.seed, self.config))
+        weights = self.weights(self.space.decode(genome), self.seed if seed is None else seed)
         if weights is None:
             raise InputError(
                 f"there are no weights of {self.space.decode(genome)}: it was not fully trained, "
@@ -209,31 +219,57 @@ class ScratchProblem(ArchitectureProblem):
             scores = self.supernet.evaluate(self.supernet.space.lower(self.space.lift(X)))
             return np.column_stack([scores.error, scores.loss])
         names = [self.space.decode(x) for x in X]
-        self._train(X, names, config)
+        self._train(X, config)
         return np.array(
-            [
-                np.mean([(r.error, r.loss) for r in self._records(name, config)], axis=0)
-                for name in names
-            ]
+            [np.mean([(r.error, r.loss) for r in self._of(name, config)], axis=0) for name in names]
         )
 
-    def _train(self, X: np.ndarray, names: Sequence[str], config: ScratchConfig) -> None:
+    def train(self, X: np.ndarray) -> None:
+        """Train canonical genomes (n, n_var) in full; afterwards their weights are there.
+
+        Raises:
+            EvaluationStopped: `stop` said so.
+        """
+        self._train(self.canonical(self.space.check(X)), self.config, weights=True)
+
+    def weights(self, network: str, seed: int) -> dict[str, Tensor] | None:
+        """Weights of a full training; None where they were not kept.
+
+        Args:
+            network: canonical, in the notation of the space.
+            seed: of the training.
+        """
+        return self.store.weights(self.key(network, seed, self.config))
+
+    def forget(self, networks: Sequence[str]) -> None:
+        """Keep the records of full trainings only, and no weights.
+
+        Args:
+            networks: canonical, in the notation of the space.
+        """
+        self.store.forget_weights(
+            self.key(network, seed) for network in networks for seed in self._seeds(self.config)
+        )
+
+    def _train(self, X: np.ndarray, config: ScratchConfig, *, weights: bool = False) -> None:
         """Do the trainings that are not kept yet; each is kept as it ends."""
         from evonas.training.scratch import Trained, new_network, train_network, train_several
         from evonas.training.store import Training
 
         device = self.data.train.device
-        missing = [
-            (name, x, seed, key)
-            for name, x in zip(names, X, strict=True)
-            for seed in self._seeds(config)
-            if self.store.get(key := self._key(name, seed, config)) is None
-        ]
+        missing = []
+        for x in X:
+            name = self.space.decode(x)
+            for seed in self._seeds(config):
+                key = self.key(name, seed, config)
+                if self.store.get(key) is None or (weights and not self.store.has_weights(key)):
+                    missing.append((name, x, seed, key))
 
         def job(x: np.ndarray, seed: int, key: str, stop: Callable[[], bool]) -> Trained | None:
             if stop():
                 return None
-            network = new_network(partial(self.space.build, x), device, seed=seed)
+            begin = None if self.begin is None else self.begin[0](x)
+            network = new_network(partial(self.space.build, x), device, seed=seed, weights=begin)
             path = self.store.checkpoint(key)
             return train_network(network, self.data, config, seed=seed, checkpoint=path, stop=stop)
 
@@ -257,6 +293,8 @@ class ScratchProblem(ArchitectureProblem):
                 round(done.seconds, 3),
             )
             self.store.put(key, training, dict(done.weights))
+            if (state := self.store.checkpoint(key)) is not None:
+                state.unlink(missing_ok=True)
             self.epochs_trained += config.epochs
             if self.on_training is not None:
                 self.on_training(training)
@@ -269,21 +307,31 @@ class ScratchProblem(ArchitectureProblem):
         self._whole += [self.space.decode(x) for x in X]
         points.extend(np.column_stack([errors, self.cheap_values(X)]))
         best = is_nondominated(np.array(points), keep_weakly=True)
-        losers = [name for name, good in zip(self._whole, best, strict=True) if not good]
-        self.store.forget_weights(
-            self._key(name, seed, self.config)
-            for name in losers
-            for seed in self._seeds(self.config)
-        )
+        self.forget([name for name, good in zip(self._whole, best, strict=True) if not good])
 
-    def _records(self, name: str, config: ScratchConfig) -> list[Training]:
-        found = [self.store.get(self._key(name, seed, config)) for seed in self._seeds(config)]
+    def records(self, network: str) -> list[Training]:
+        """What the full trainings of a network reached, one for each seed that is there.
+
+        Args:
+            network: canonical, in the notation of the space.
+        """
+        return self._of(network, self.config)
+
+    def _of(self, name: str, config: ScratchConfig) -> list[Training]:
+        found = [self.store.get(self.key(name, seed, config)) for seed in self._seeds(config)]
         return [record for record in found if record is not None]
 
     def _seeds(self, config: ScratchConfig) -> range:
         return range(self.seed, self.seed + config.seeds)
 
-    def _key(self, name: str, seed: int, config: ScratchConfig) -> str:
+    def key(self, name: str, seed: int, config: ScratchConfig | None = None) -> str:
+        """A file name for one training, another for whatever changes its result.
+
+        Args:
+            name: of a network: canonical, in the notation of the space.
+            seed: of the training.
+            config: how it is trained, if not in full.
+        """
         from evonas.training.store import training_key
 
         data = {
@@ -292,7 +340,9 @@ class ScratchProblem(ArchitectureProblem):
             "train": len(self.data.train),
             "validation": len(self.data.validation),
         }
-        return training_key(name, seed, config, data)
+        if self.begin is not None:
+            data["begin"] = self.begin[1]
+        return training_key(name, seed, config or self.config, data)
 
 
 def _threads() -> int:

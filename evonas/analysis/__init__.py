@@ -9,6 +9,7 @@ from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 from evonas.analysis.pruning import PruningAccount, kept_truth
 from evonas.analysis.ranks import Interval, bootstrap_interval, kendall_tau, spearman, top_regret
+from evonas.analysis.retrained import RetrainedNetworks
 from evonas.analysis.saliency import SaliencyTable
 
 _FIGURES = {
@@ -18,6 +19,7 @@ _FIGURES = {
     "save_front": "figures",
     "save_history": "figures",
     "save_pruning": "figures",
+    "save_retrained": "retrained_figure",
     "save_saliency": "figures",
 }
 
@@ -29,6 +31,7 @@ __all__ = [
     "Member",
     "PruningAccount",
     "RankFidelity",
+    "RetrainedNetworks",
     "SaliencyTable",
     "bootstrap_interval",
     "kendall_tau",

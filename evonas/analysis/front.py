@@ -268,6 +268,27 @@ class Front:
             rows = np.delete(rows, len(rows) - 1 - shares[::-1].argmin())
         return self.take(rows)
 
+    def spread(self, n: int) -> "Front":
+        """At most so many members from all over the front: ends, knee, and evenly between.
+
+        With one it is the knee, with two the ends. Members between are even in the order of the
+        front, which goes by cost; the one nearest to the knee gives way to it.
+
+        Raises:
+            InputError: `n` is below 1.
+        """
+        if n < 1:
+            raise InputError(f"{n} networks cannot be picked from a front; ask for at least 1")
+        if n == 1 and len(self):
+            return self.take([self.knee().index])
+        if len(self) <= n:
+            return self
+        rows = np.round(np.linspace(0, len(self) - 1, n)).astype(int)
+        if n > 2:
+            knee = self.knee().index
+            rows[1 + np.abs(rows[1:-1] - knee).argmin()] = knee
+        return self.take(np.unique(rows))
+
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""
         return to_frame(self.networks, self.columns, self.values)

@@ -189,6 +189,11 @@ class RunFolder:
         return self.path / "networks"
 
     @property
+    def retrained(self) -> Path:
+        """`retrained.csv`: true errors of retrained members beside the estimated ones."""
+        return self.path / "retrained.csv"
+
+    @property
     def figures(self) -> Path:
         """`figures/`: drawn from the CSVs."""
         return self.path / "figures"

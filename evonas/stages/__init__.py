@@ -4,6 +4,7 @@ from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
 from evonas.stages.pruning import PruneSupernet
 from evonas.stages.results import WriteResults
+from evonas.stages.retrain import RetrainMembers
 from evonas.stages.saliency import ScoreSaliency
 from evonas.stages.search import SearchFront
 from evonas.stages.supernet import TrainSupernet
@@ -12,6 +13,7 @@ from evonas.stages.workspace import Workspace
 __all__ = [
     "Plan",
     "PruneSupernet",
+    "RetrainMembers",
     "ScoreSaliency",
     "SearchFront",
     "TrainJointly",

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, fields, replace
 
 from evonas.config import (
+    FINE_TUNE,
     INHERITED,
     RunConfig,
     ScratchConfig,
@@ -49,6 +50,7 @@ from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.struck import KEEP as PRUNE_KEEP
 from evonas.supernet.struck import PATHS as PRUNE_PATHS
 from evonas.supernet.variants import OF_CHILDREN, VARIANTS, passes_of
+from evonas.training.recipes import settle
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
@@ -149,6 +151,9 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         return Plan(filled, workspace)
     if not filled.supernet:
         _check_batch(filled, problem)
+    if filled.retrain is not None:
+        filled = _with_recipe(filled, problem)
+        workspace.config = filled
     free = _left_open(config)
     undecided = bool(free - {"validation_images"})
     if "steps" not in free:
@@ -176,6 +181,23 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         workspace = Workspace(numbers)
     workspace.config = numbers
     return Plan(numbers, workspace, timing)
+
+
+def _with_recipe(config: RunConfig, problem: SupernetProblem) -> RunConfig:
+    """All numbers by which members of the front are trained alone."""
+    if config.scratch.recipe == FINE_TUNE and config.width != 1:
+        raise InputError(
+            f"the shared weights have width {config.width:g} and fit no network of the space; "
+            "leave --scratch.recipe fine-tune out, or give --width 1"
+        )
+    scratch = settle(
+        config.scratch,
+        side=min(problem.space.input_shape[1:]),
+        images=len(problem.data.train),
+        device=problem.data.train.device.type,
+        threads=config.threads or _cores(),
+    )
+    return replace(config, scratch=scratch)
 
 
 def _left_open(config: RunConfig) -> frozenset[str]:
@@ -236,10 +258,10 @@ def fill(config: RunConfig) -> RunConfig:
             f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
             "--algorithm"
         )
-    if config.scratch != ScratchConfig():
+    if config.scratch != ScratchConfig() and config.retrain is None:
         raise InputError(
             "nothing in this run trains networks from scratch; leave the settings of --scratch "
-            "out, or give --from-scratch"
+            "out, or give --retrain or --from-scratch"
         )
     if config.supernet:
         other = load(RunFolder.open(config.supernet).config)
@@ -502,6 +524,11 @@ def _fill_table(config: RunConfig, name: str) -> RunConfig:
         raise InputError(
             f"'{config.problem}' is a table of measured networks and trains none; leave "
             "--from-scratch and the settings of --scratch out"
+        )
+    if config.retrain is not None:
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks, whose true errors are known; "
+            "leave --retrain out"
         )
     if config.training != TrainingConfig():
         raise InputError(

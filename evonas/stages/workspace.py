@@ -10,7 +10,7 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from evonas.analysis import PruningAccount
-from evonas.config import RunConfig, cost_files, space_settings, to_dict
+from evonas.config import FINE_TUNE, RunConfig, ScratchConfig, cost_files, space_settings, to_dict
 from evonas.errors import InputError
 from evonas.problems import (
     AdditiveCost,
@@ -104,6 +104,43 @@ class Workspace:
             name: AdditiveCost.from_csv(file, space, name).checksum
             for name, file in cost_files(self.config.cost).items()
         }
+
+    def scratch_problem(self, folder: RunFolder, config: ScratchConfig) -> ScratchProblem:
+        """The run's networks, trained one by one; the run's own problem where that is what it is.
+
+        Args:
+            folder: keeps the trainings.
+            config: how networks are trained; it may leave numbers open.
+
+        Raises:
+            InputError: the problem is a table, or its supernet cannot be fine-tuned.
+        """
+        problem = self.ready_problem(folder)
+        if isinstance(problem, TabularProblem):
+            raise InputError(
+                f"'{self.config.problem}' is a table of measured networks and trains none; name a "
+                "run of another problem"
+            )
+        if isinstance(problem, ScratchProblem) and config in (ScratchConfig(), problem.config):
+            return problem
+        begin = None
+        if config.recipe == FINE_TUNE:
+            from evonas.retrain import weights_of
+
+            supernet = self.supernet_problem().supernet
+            assert supernet is not None
+            begin = weights_of(supernet)
+        return ScratchProblem(
+            problem.space,
+            problem.data,
+            problem.objectives,
+            config=config,
+            begin=begin,
+            folder=folder.trainings,
+            costs={c: f for c, f in problem.costs.items() if c not in ("params", "macs")},
+            seed=self.config.seed,
+            name=self.config.problem,
+        )
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.

@@ -44,15 +44,20 @@ class Checkpoint:
         write_bytes_atomic(path, save(tensors, metadata={"evonas": json.dumps(self.values)}))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Checkpoint":
+    def load(cls, path: str | Path, *, tensors: bool = True) -> "Checkpoint":
         """Read a file written by `save`.
+
+        Args:
+            path: the file.
+            tensors: whether tensors are read as well, or plain values only.
 
         Raises:
             InputError: the file is missing, torn, or none of evonas's.
         """
         try:
             with safe_open(str(path), framework="pt", device="cpu") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                names = file.keys() if tensors else ()
+                read = {name: file.get_tensor(name) for name in names}
                 values = json.loads((file.metadata() or {})["evonas"])
         except FileNotFoundError:
             raise InputError(f"there is no checkpoint {path}; train first") from None
@@ -60,4 +65,17 @@ class Checkpoint:
             raise InputError(
                 f"{path} is no whole checkpoint of evonas ({error}); delete it to train again"
             ) from None
-        return cls(tensors, values)
+        return cls(read, values)
+
+    @staticmethod
+    def names(path: str | Path) -> tuple[str, ...]:
+        """Names of the tensors in a file written by `save`, which are not read.
+
+        Raises:
+            InputError: the file is missing or torn.
+        """
+        try:
+            with safe_open(str(path), framework="pt", device="cpu") as file:
+                return tuple(file.keys())
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}); delete it") from None

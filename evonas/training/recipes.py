@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 
-from evonas.config import ScratchConfig, TrainingConfig
+from evonas.config import FINE_TUNE, ScratchConfig, TrainingConfig
 from evonas.data.policy import Augmentation
 from evonas.errors import InputError, unknown
 
@@ -19,7 +19,6 @@ class Recipe:
             images of 32 pixels.
         nesterov: whether momentum is Nesterov's.
         mode: what fills the padding of a random crop; None leaves it to the data set.
-        sizes: whether ``cutout`` and ``half_resolution`` shrink and vanish with the images.
     """
 
     defaults: dict[str, ScratchConfig]
@@ -76,6 +75,16 @@ RECIPES = {
     # Of the published search: best of 600 epochs on test images; here the last one on validation.
     "trg": Recipe({"cpu": _TRG, "cuda": _TRG}, nesterov=False, mode="zero"),
 }
+
+RECIPES[FINE_TUNE] = Recipe(
+    {
+        device: replace(
+            config, recipe=FINE_TUNE, epochs=-(-(config.epochs or 1) // 4), lr=(config.lr or 0) / 5
+        )
+        for device, config in RECIPES["fast"].defaults.items()
+    },
+    nesterov=True,
+)
 
 # Images of a smaller side are not halved: nothing would be left of them.
 LEAST_HALVED = 16

@@ -98,7 +98,8 @@ def train_network(
         data: training and validation images.
         config: settled settings, as from `evonas.training.recipes.settle`.
         seed: of the order of images and their augmentation.
-        checkpoint: file that a killed training goes on from; removed when it has ended.
+        checkpoint: file that a killed training goes on from; whoever has kept the result removes
+            it.
         stop: asked after each step; True ends the training there, with its state in the checkpoint
             as of the last one written.
         on_step: called with the number of steps done since its last call and the latest loss.
@@ -130,8 +131,6 @@ def train_network(
     state = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return Trained(error, loss, 100.0 - fitted, time.perf_counter() - start, state)
 
 

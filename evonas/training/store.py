@@ -80,7 +80,7 @@ class TrainingStore:
             InputError: its file is torn.
         """
         if key not in self._records and self.folder is not None and self._file(key).is_file():
-            values = Checkpoint.load(self._file(key)).values
+            values = Checkpoint.load(self._file(key), tensors=False).values
             self._records[key] = Training(**values["training"])
         return self._records.get(key)
 
@@ -104,12 +104,18 @@ class TrainingStore:
             return None
         return dict(Checkpoint.load(self._file(key)).tensors) or None
 
+    def has_weights(self, key: str) -> bool:
+        """Whether the weights of a training were kept."""
+        if self.folder is None or not self._file(key).is_file():
+            return key in self._weights
+        return bool(Checkpoint.names(self._file(key)))
+
     def forget_weights(self, keys: Iterable[str]) -> None:
         """Keep the records of some trainings only."""
         for key in keys:
             self._weights.pop(key, None)
             training = self.get(key)
-            if self.folder is not None and training is not None and self.weights(key):
+            if self.folder is not None and training is not None and self.has_weights(key):
                 Checkpoint({}, {"training": asdict(training)}).save(self._file(key))
 
     def checkpoint(self, key: str) -> Path | None:

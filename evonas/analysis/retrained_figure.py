@@ -1,0 +1,67 @@
+"""The figure of retrained networks: true errors beside the estimated front."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from evonas.analysis.drawing import BLUE, GREY, ORANGE, SIZE, plain_ticks, save_in, style
+from evonas.analysis.front import Front
+from evonas.analysis.quantities import plural, quantity, wide
+from evonas.analysis.retrained import RetrainedNetworks
+from evonas.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes") -> "Axes":
+    """Draw validation and test errors of retrained networks over their first cost.
+
+    Args:
+        retrained: what is known of them.
+        front: the estimated front, drawn behind; None for none.
+        ax: where to draw.
+    """
+    cost = retrained.costs[0]
+    x, error, test = (retrained.column(name) for name in (cost, "error", "test_error"))
+    parts = [plural(len(retrained), "network"), "trained alone"]
+    style(ax, " · ".join(filter(None, [retrained.name, " ".join(parts)])))
+    ax.set_xlabel(quantity(cost).label)
+    ax.set_ylabel("error [%]")
+    if front is not None and len(front) and {cost, "error"} <= set(front.columns):
+        order = np.argsort(front.column(cost), kind="stable")
+        ax.plot(
+            front.column(cost)[order], front.column("error")[order], color=GREY, linewidth=0.8,
+            marker=".", markersize=4, alpha=0.8, label="front, estimated by the search",
+        )  # fmt: skip
+    true = retrained.front()
+    ax.step(true.column(cost), true.column("error"), where="post", color=BLUE, linewidth=1.2)
+    ax.scatter(x, error, s=36, color=BLUE, zorder=3, label="validation images, trained alone")
+    ax.scatter(
+        x, test, s=36, facecolor="none", edgecolor=ORANGE, linewidth=1.4, zorder=4,
+        label="test images, opened once",
+    )  # fmt: skip
+    everything = np.concatenate([line.get_ydata() for line in ax.get_lines()] + [error, test])
+    log_y = bool(wide(everything))
+    if log_y:
+        ax.set_yscale("log")
+    if wide(x if front is None or cost not in front.columns else front.column(cost)):
+        ax.set_xscale("log")
+    plain_ticks(ax.xaxis, ax.get_xscale() == "log")
+    plain_ticks(ax.yaxis, log_y)
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def save_retrained(folder: RunFolder) -> Path:
+    """Draw `figures/retrained.png` from the run's `retrained.csv`, atomically.
+
+    Raises:
+        InputError: a table is missing or broken, or the disk is full.
+    """
+    front = Front.load(folder.path) if folder.front.is_file() else None
+    figure = Figure(figsize=SIZE, layout="constrained")
+    draw_retrained(RetrainedNetworks.load(folder.path), front, figure.subplots())
+    return save_in(folder, "retrained", figure)

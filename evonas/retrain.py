@@ -1,0 +1,270 @@
+"""Members of a front trained alone: their true errors, on validation and on test images.
+
+The one place that opens the test images: at the end, once for each network that was trained. The
+figure is stored beside its weights, in one file, and never computed again. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evonas.analysis import Front
+from evonas.analysis.retrained import RetrainedNetworks
+from evonas.config import FINE_TUNE
+from evonas.errors import InputError
+from evonas.problems import ScratchProblem
+from evonas.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evonas.data import Images
+    from evonas.supernet import Supernet
+    from evonas.training import Training
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """One network that was trained alone, by one seed.
+
+    Attributes:
+        network: canonical, in the notation of its space.
+        method: how it was trained, in words.
+        seed: of first weights and order of images.
+        epochs: that it was trained for.
+        error: misclassified validation images, in percent.
+        test_error: misclassified test images, in percent.
+        test_images: how many there are.
+        seconds: of the training.
+    """
+
+    network: str
+    method: str
+    seed: int
+    epochs: int
+    error: float
+    test_error: float
+    test_images: int
+    seconds: float
+
+
+def pick(front: Front, members: int, networks: Sequence[str], space: SearchSpace) -> list[str]:
+    """What to retrain: named networks, or members from all over the front.
+
+    Args:
+        front: of the run.
+        members: how many of it, where none is named.
+        networks: texts.
+        space: the base space of the run.
+
+    Returns:
+        Canonical texts, each once.
+
+    Raises:
+        InputError: the front is empty, or a text is no network of the space.
+    """
+    if not networks:
+        if not len(front):
+            raise InputError(
+                "the front of the run is empty; loosen its constraints and search again"
+            )
+        return list(front.spread(members).networks)
+    X = space.canonical(np.stack([space.encode(text) for text in networks]))
+    return list(dict.fromkeys(space.decode(x) for x in X))
+
+
+def retrain(
+    problem: ScratchProblem,
+    networks: Sequence[str],
+    folder: Path,
+    *,
+    data_dir: str | Path | None = None,
+    on_network: Callable[[Retrained], None] | None = None,
+) -> list[Retrained]:
+    """Train networks alone and measure each once on the test images.
+
+    What is there already is neither trained nor measured again.
+
+    Args:
+        problem: says how networks are trained, and on what.
+        networks: canonical texts.
+        folder: where each is kept: weights, and what they reached.
+        data_dir: folder of the data set, for its test images.
+        on_network: told of each that is finished.
+
+    Returns:
+        A record for each network and seed, in order.
+
+    Raises:
+        EvaluationStopped: `problem.stop` said so; what is finished is kept.
+        InputError: a text is no network, or the data is not what the search saw.
+    """
+    seeds = range(problem.seed, problem.seed + problem.config.seeds)
+    files = {
+        (network, seed): folder / f"{problem.key(network, seed)}{SUFFIX}"
+        for network in networks
+        for seed in seeds
+    }
+    missing = dict.fromkeys(n for (n, _), file in files.items() if not file.is_file())
+    if missing:
+        space = problem.space
+        X = np.stack([space.encode(text) for text in missing])
+        test = _Sealed(problem, data_dir)
+
+        def keep(training: Training) -> None:
+            file = files[training.network, training.seed]
+            if not file.is_file():
+                done = _measured(problem, training, test)
+                _write(file, done, problem.weights(training.network, training.seed))
+                if on_network is not None:
+                    on_network(done)
+
+        told, problem.on_training = problem.on_training, keep
+        try:
+            problem.train(X)
+            for network in missing:  # trained before, by the search itself
+                for training in problem.records(network):
+                    keep(training)
+        finally:
+            problem.on_training = told
+    return [read_retrained(file) for file in files.values()]
+
+
+class _Sealed:
+    """Test images that are opened when the first trained network is there, and not before."""
+
+    def __init__(self, problem: ScratchProblem, data_dir: str | Path | None) -> None:
+        self._data, self._data_dir = problem.data, data_dir
+        self._images: Images | None = None
+
+    def open(self) -> Images:
+        if self._images is None:
+            from evonas.data.sealed import open_test
+
+            self._images = open_test(self._data, data_dir=self._data_dir)
+        return self._images
+
+
+def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Retrained:
+    from evonas.training import evaluate_network
+
+    network = problem.network(problem.space.encode(training.network), seed=training.seed)
+    images = test.open()
+    error, _ = evaluate_network(network, images)
+    return Retrained(
+        training.network,
+        method_of(problem),
+        training.seed,
+        training.epochs,
+        training.error,
+        error,
+        len(images),
+        training.seconds,
+    )
+
+
+def method_of(problem: ScratchProblem) -> str:
+    """How a problem trains its networks, in words."""
+    config = problem.config
+    how = "fine-tuned from the supernet" if config.recipe == FINE_TUNE else "trained from scratch"
+    return f"{how} for {config.epochs} epochs"
+
+
+def _write(file: Path, done: Retrained, weights: dict[str, Tensor] | None) -> None:
+    from evonas.training import Checkpoint
+
+    assert weights is not None
+    Checkpoint(weights, {"retrained": asdict(done)}).save(file)
+
+
+def read_retrained(file: Path) -> Retrained:
+    """What `retrain` wrote of one network, without its weights.
+
+    Raises:
+        InputError: the file is missing or torn.
+    """
+    from evonas.training import Checkpoint
+
+    return Retrained(**Checkpoint.load(file, tensors=False).values["retrained"])
+
+
+def all_retrained(folder: Path) -> dict[Path, Retrained]:
+    """Everything that was retrained in a run, by file."""
+    return {file: read_retrained(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def summarised(
+    records: Sequence[Retrained], front: Front | None, problem: ScratchProblem, name: str = ""
+) -> RetrainedNetworks:
+    """A row for each network and way of training, means over its seeds.
+
+    Args:
+        records: in any order.
+        front: of the run, for the estimated errors; None for none.
+        problem: tells the costs.
+        name: of the run.
+    """
+    groups: dict[tuple[str, str], list[Retrained]] = {}
+    for record in records:
+        groups.setdefault((record.network, record.method), []).append(record)
+    known = _estimates(front)
+    costs = list(dict.fromkeys([*problem.cheap, *problem.costs]))
+    rows: list[tuple[Any, ...]] = []
+    for (network, method), several in groups.items():
+        x = problem.space.encode(network)[None]
+        rows.append(
+            (
+                network,
+                method,
+                float(np.mean([r.error for r in several])),
+                float(np.mean([r.test_error for r in several])),
+                known.get(network, np.nan),
+                several[0].epochs,
+                len(several),
+                *[float(np.asarray(problem.costs[cost](x))[0]) for cost in costs],
+            )
+        )
+    rows.sort(key=lambda row: (row[7], row[2], row[0]))
+    return RetrainedNetworks(
+        tuple(row[0] for row in rows),
+        tuple(row[1] for row in rows),
+        ("error", "test_error", "estimated_error", "epochs", "seeds", *costs),
+        np.array([row[2:] for row in rows], dtype=float),
+        name,
+    )
+
+
+def _estimates(front: Front | None) -> dict[str, float]:
+    if front is None or "error" not in front.columns:
+        return {}
+    return dict(zip(front.networks, front.column("error").tolist(), strict=True))
+
+
+def weights_of(supernet: Supernet) -> tuple[Callable[[np.ndarray], dict[str, Tensor]], str]:
+    """Where a fine-tuning begins: the shared weights of a genome, and what they are.
+
+    Raises:
+        InputError: the width is not 1.
+    """
+    import hashlib
+
+    if supernet.width != 1:
+        raise InputError(
+            f"the shared weights have width {supernet.width:g} and fit no network of the space; "
+            "leave --scratch.recipe fine-tune out, or train a supernet with --width 1"
+        )
+    digest = hashlib.sha256()
+    for value in supernet.network.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+
+    def begin(x: np.ndarray) -> dict[str, Tensor]:
+        return dict(supernet.extract(x).state_dict())
+
+    return begin, digest.hexdigest()[:16]
