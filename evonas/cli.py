@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import json
 import math
 import re
 import shlex
@@ -81,6 +82,31 @@ class RetrainCommand:
     """Python files of your own that register a space or a data set, run before all else."""
     quiet: bool = False
     """Show no progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """Write a network of a run as files that need torch and not evonas.
+
+    A folder with the network as one plain Python file, its weights, and what it is; with
+    torch-export or onnx a graph as well, which takes the bytes of images. Weights are those of a
+    retraining where there was one, else those of the search.
+    """
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    member: int | None = None
+    """Row of front.csv, from 0; by default the knee."""
+    network: str | None = None
+    """A network by its text instead, such as "macro:22212220"."""
+    format: str = "safetensors"
+    """safetensors, torch-export or onnx."""
+    output: str | None = None
+    """Folder to make; by default one in exports/ of the run."""
+    device: str = "auto"
+    """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space or a data set, run before all else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,6 +450,27 @@ def _retrain(options: Sequence[str], started: float) -> int:
     return 0
 
 
+def _export(options: Sequence[str], started: float) -> int:
+    """Write a network of a run as files that need torch and not evonas."""
+    from evonas.run import export_member
+
+    command = _parse(ExportCommand, _run_plugins(options), "export")
+    folder = export_member(
+        command.run,
+        member=command.member,
+        network=command.network,
+        format=command.format,
+        output=command.output,
+        device=command.device,
+    )
+    about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    print(f"network  {about['genome']}")
+    print(f"weights  {about['weights']}")
+    for path in sorted(folder.iterdir()):
+        print(f"file     {path}")
+    return 0
+
+
 def _show_retrained(folder: Any, done: Any) -> None:
     print(f"trained alone: {len(done)} networks")
     _print_networks(done.networks, done.columns, done.values)
@@ -515,6 +562,7 @@ VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
     "run": _run,
     "status": _status,
     "retrain": _retrain,
+    "export": _export,
     "problems": _problems,
     "measure-latency": _measure_latency,
 }

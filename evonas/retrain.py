@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.analysis import Front
+from evonas.analysis.quantities import plural
 from evonas.analysis.retrained import RetrainedNetworks
 from evonas.config import FINE_TUNE
 from evonas.errors import InputError
@@ -174,7 +175,7 @@ def method_of(problem: ScratchProblem) -> str:
     """How a problem trains its networks, in words."""
     config = problem.config
     how = "fine-tuned from the supernet" if config.recipe == FINE_TUNE else "trained from scratch"
-    return f"{how} for {config.epochs} epochs"
+    return f"{how} for {plural(config.epochs or 0, 'epoch')}"
 
 
 def _write(file: Path, done: Retrained, weights: dict[str, Tensor] | None) -> None:

@@ -28,7 +28,7 @@ from evonas.config import (
 )
 from evonas.data.locate import named_folder
 from evonas.device import resolve_device
-from evonas.errors import InputError
+from evonas.errors import InputError, unknown
 from evonas.problems import TabularProblem
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
@@ -318,6 +318,50 @@ def retrain_members(
         if stop():
             raise Stopped(opened, stage.name)
     return RetrainedNetworks.load(folder.path)
+
+
+def export_member(
+    run: str | Path,
+    *,
+    member: int | None = None,
+    network: str | None = None,
+    format: str = "safetensors",
+    output: str | Path | None = None,
+    device: str = "auto",
+) -> Path:
+    """Write a network of a run as files that need evonas no longer.
+
+    Args:
+        run: its folder.
+        member: row of front.csv, from 0; the knee of the front if no network is named either.
+        network: a network by its text instead.
+        format: one of `evonas.export.FORMATS`.
+        output: folder to make; by default one in ``exports/`` of the run.
+        device: "auto" is the run's.
+
+    Returns:
+        The folder, of what `evonas.export.export_network` writes.
+
+    Raises:
+        InputError: the run has no such network or no weights of it, the folder is there already,
+            or a package is missing.
+    """
+    from evonas.export import FORMATS, export_network
+    from evonas.exporting.member import folder_for, front_network, member_of
+
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if member is not None and network is not None:
+        raise InputError("--member and --network both name what to export; give one of them")
+    opened = Run.load(run)
+    opened.folder.require(opened.folder.front)
+    if network is None:
+        knee = opened.front.knee().index if member is None else member
+        network = front_network(opened.folder, knee)
+    exported = member_of(opened.folder, opened.problem(device), network)
+    target = Path(output or folder_for(opened.folder, exported.genome, format)).expanduser()
+    export_network(exported, target, format=format)
+    return target
 
 
 def _keep_settings(folder: RunFolder, config: RunConfig) -> None:

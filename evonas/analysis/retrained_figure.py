@@ -34,7 +34,8 @@ def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes"
         order = np.argsort(front.column(cost), kind="stable")
         ax.plot(
             front.column(cost)[order], front.column("error")[order], color=GREY, linewidth=0.8,
-            marker=".", markersize=4, alpha=0.8, label="front, estimated by the search",
+            marker=".", markersize=4, alpha=0.8, drawstyle="steps-post",
+            label="front, estimated by the search",
         )  # fmt: skip
     true = retrained.front()
     ax.step(true.column(cost), true.column("error"), where="post", color=BLUE, linewidth=1.2)
