@@ -29,6 +29,7 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
         block = re.sub(r'"runs/[a-z0-9-]+-\d{8}-\d{6}"', repr(f"runs/{folder.name}"), block)
         block = block.replace('train("30s")', "train(steps=40)")
         block = block.replace("TrainingConfig(steps=200)", "TrainingConfig(steps=20)")
+        block = block.replace("ScratchConfig(epochs=5)", "ScratchConfig(epochs=1)")
         block = block.replace("problem.training", "replace(problem.training, steps=100)")
         exec(compile(block, str(README), "exec", dont_inherit=True), names)
     plt.close("all")
