@@ -6,6 +6,10 @@ normalisation, which takes its scale out. Convolutions have no bias.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+# From here on the widest oneDNN kernel of a strided 1x1 convolution fills its channel block.
+_ONEDNN_BLOCK = 16
 
 
 class Residual(nn.Sequential):
@@ -35,11 +39,29 @@ class Zero(nn.Module):
         return x.new_zeros((n, self.out_channels, -(-h // self.stride), -(-w // self.stride)))
 
 
+class FewChannels(nn.Conv2d):
+    """A strided 1x1 convolution of few input channels that is safe to train on a CPU.
+
+    For its weight gradient oneDNN writes outside of its buffer where the images are channels last
+    and have fewer channels than its block, 8 with AVX2 and 16 with AVX-512: a crash, an endless
+    loop, or wrong gradients without a word (uxlfoundation/oneDNN#6035; torch 2.13 to 2.15 at
+    least). Without a stride it is right, so the pixels in between are left out beforehand. A
+    pooling of single pixels does that in one step each way, slices in two.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ``nn.Conv2d``."""
+        if not x.is_cpu:
+            return super().forward(x)
+        return F.conv2d(F.avg_pool2d(x, 1, self.stride), self.weight, self.bias)
+
+
 def conv(
     in_channels: int, out_channels: int, *, stride: int = 1, kernel: int = 1, groups: int = 1
 ) -> nn.Conv2d:
     """A convolution without bias that keeps the size, divided by the stride and rounded up."""
-    return nn.Conv2d(
+    few = kernel == 1 and stride > 1 and groups == 1 and in_channels < _ONEDNN_BLOCK
+    return (FewChannels if few else nn.Conv2d)(
         in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
     )
 
