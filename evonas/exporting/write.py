@@ -16,6 +16,7 @@ from evonas.exporting.graphs import GRAPHS, INPUT, OUTPUT, write_graph
 from evonas.exporting.record import ExportedNetwork
 from evonas.exporting.source import source
 from evonas.exporting.tracing import Calls
+from evonas.spaces.blocks import FewChannels
 
 # Largest difference of logits, as a share of the largest logit where that is above 1.
 TOLERANCE = 1e-4
@@ -66,13 +67,18 @@ def write(exported: ExportedNetwork, folder: Path, format: str) -> None:
 def _plain_copy(network: nn.Module) -> nn.Module:
     """A copy on the CPU, in float32 and in eval mode."""
     try:
-        return copy.deepcopy(network).cpu().float().eval()
+        plain = copy.deepcopy(network).cpu().float().eval()
     except Exception as error:  # a module of a user may hold anything
         why = " ".join(str(error).split())[:200]
         raise InputError(
             f"the network cannot be copied ({type(error).__name__}: {why}); keep in it only what "
             "copy.deepcopy can copy"
         ) from error
+    for module in plain.modules():
+        if type(module) is FewChannels:
+            # It differs in what training it does to memory, and in nothing else.
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+    return plain
 
 
 def _logits(network: nn.Module, images: Tensor, exported: ExportedNetwork) -> Tensor:
