@@ -104,7 +104,7 @@ def search(job: Job) -> Joint:
     from pymoo.optimize import minimize
 
     from evonas.search import JointLearning, MultiDistributionSearch
-    from evonas.stages.plan import fill, use_threads
+    from evonas.stages.filling import fill, use_threads
     from evonas.stages.workspace import Workspace
 
     M = 1 if job.arm == "separate" else DISTRIBUTIONS

@@ -254,7 +254,7 @@ def _run(options: Sequence[str], started: float) -> int:
 
 def _run_command(options: Sequence[str]) -> RunCommand:
     """The command, over the settings of --resume, --config or the problem's own for --help."""
-    from evonas.stages.plan import fill
+    from evonas.stages.filling import fill
 
     for repeated in ("--constraint", "--cost", "--space-settings"):
         options = _merged(options, repeated)

@@ -53,7 +53,7 @@ from evonas.stages import (
     WriteResults,
     plan,
 )
-from evonas.stages.plan import use_threads
+from evonas.stages.filling import use_threads
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file, write_networks
 from evonas.stages.workspace import AnyProblem

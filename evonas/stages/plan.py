@@ -1,55 +1,24 @@
-"""From what the user said to fixed numbers: defaults, a time budget, and what a run will cost."""
+"""From what the user said to fixed numbers: what a run will cost, and a time budget divided."""
 
 import math
-import os
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from evonas.config import (
-    FINE_TUNE,
-    INHERITED,
-    RunConfig,
-    ScratchConfig,
-    TrainingConfig,
-    TrueRankConfig,
-    cost_files,
-    inherit,
-    load,
-    seconds,
-    space_settings,
-)
+from evonas.config import FINE_TUNE, RunConfig, seconds
 from evonas.data.locate import named_folder
-from evonas.device import resolve_device
-from evonas.errors import InputError, unknown
+from evonas.errors import InputError
 from evonas.problems import ScratchProblem, SupernetProblem
-from evonas.problems.defaults import (
-    JOINT_EVALUATIONS,
-    SALIENCY,
-    SALIENCY_BATCHES,
-    SCRATCH_EVALUATIONS,
-    TABLE_EVALUATIONS,
-    default_settings,
-    defaults_for,
-    evaluations_of,
-)
-from evonas.problems.published import TABLES
+from evonas.problems.defaults import SALIENCY_BATCHES
 from evonas.problems.registry import data_of
-from evonas.runs import RunFolder
-from evonas.search import list_algorithms
-from evonas.search.joint import WARM_UP, WEIGHT_STEPS, check_turns
-from evonas.search.mutations import NAMES as MUTATIONS
-from evonas.search.registry import DISTRIBUTIONS, MULTI_DISTRIBUTION, TRUE_RANK
-from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
-from evonas.search.true_rank import most_candidates
-from evonas.spaces import PlainSpace, SearchSpace, get_space
+from evonas.search.joint import WARM_UP, check_turns
+from evonas.stages.filling import fill, use_threads
+from evonas.stages.filling.machine import cores
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
-from evonas.supernet.struck import KEEP as PRUNE_KEEP
-from evonas.supernet.struck import PATHS as PRUNE_PATHS
-from evonas.supernet.variants import OF_CHILDREN, VARIANTS, passes_of
+from evonas.supernet.variants import OF_CHILDREN, passes_of
 from evonas.training.recipes import settle
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
@@ -195,7 +164,7 @@ def _with_recipe(config: RunConfig, problem: SupernetProblem) -> RunConfig:
         side=min(problem.space.input_shape[1:]),
         images=len(problem.data.train),
         device=problem.data.train.device.type,
-        threads=config.threads or _cores(),
+        threads=config.threads or cores(),
     )
     return replace(config, scratch=scratch)
 
@@ -228,260 +197,6 @@ def _check_batch(config: RunConfig, problem: SupernetProblem) -> None:
     check_batch(size, passes_of_step(paths, problem.space))
 
 
-def fill(config: RunConfig) -> RunConfig:
-    """Every number that the user left open, from the problem's defaults.
-
-    A table of measured networks trains nothing: what is about training stays open there. A run
-    that takes the supernet of another takes its space, width and data settings as well.
-
-    Raises:
-        InputError: the problem, algorithm, device or other run is unknown.
-    """
-    data = data_of(config.problem)
-    if config.algorithm not in list_algorithms():
-        raise unknown("algorithm", config.algorithm, list_algorithms())
-    config = _fill_distributions(config)
-    config = _fill_saliency(config)
-    config = _fill_pruning(config)
-    if config.true_rank != TrueRankConfig() and config.algorithm != TRUE_RANK:
-        raise InputError(
-            f"the settings of --true-rank are of another algorithm than '{config.algorithm}'; give "
-            f"--algorithm {TRUE_RANK}, or leave them out"
-        )
-    if data in TABLES:
-        return _fill_table(config, data)
-    device = resolve_device(config.device)
-    if _from_scratch(config, data, device):
-        return _fill_scratch(config, data, device)
-    if config.algorithm == TRUE_RANK:
-        raise InputError(
-            f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
-            "--algorithm"
-        )
-    if config.scratch != ScratchConfig() and config.retrain is None:
-        raise InputError(
-            "nothing in this run trains networks from scratch; leave the settings of --scratch "
-            "out, or give --retrain or --from-scratch"
-        )
-    if config.supernet:
-        other = load(RunFolder.open(config.supernet).config)
-        trained_on = data_of(other.problem)
-        if data != trained_on:
-            raise InputError(
-                f"the supernet of {config.supernet} was trained on '{trained_on}', not on the data "
-                f"of '{config.problem}'; give --problem {other.problem}"
-            )
-        if config.training not in (TrainingConfig(), other.training):
-            raise InputError(
-                f"the supernet of {config.supernet} is trained already; leave the settings of "
-                "--training out, or train another one without --supernet"
-            )
-        given = {name: getattr(config, name) for name in INHERITED}
-        config = replace(config, **inherit(given, other), training=other.training)
-    config = _with_absolute_paths(config, data)
-    if config.training.paths is not None:
-        get_paths(config.training.paths)
-    defaults = defaults_for(data, device.partition(":")[0])
-    training = {
-        f.name: getattr(defaults.training, f.name)
-        for f in fields(config.training)
-        if getattr(config.training, f.name) is None
-    }
-    if config.prune is not None and "paths" in training and not config.supernet:
-        training["paths"] = PRUNE_PATHS
-    return replace(
-        config,
-        device=device,
-        threads=config.threads or _cores(),
-        space=config.space or defaults.space,
-        space_settings=_settings(config, config.space or defaults.space, data, device),
-        width=config.width or defaults.width,
-        evaluations=config.evaluations or evaluations_of(config.algorithm, defaults.evaluations),
-        train_images=config.train_images or defaults.train_images,
-        validation_images=config.validation_images or defaults.validation_images,
-        training=replace(config.training, **training),
-    )
-
-
-def _from_scratch(config: RunConfig, data: str, device: str) -> bool:
-    """Whether networks are trained one by one."""
-    name = config.space or defaults_for(data, device.partition(":")[0]).space
-    settings = _settings(config, name, data, device)
-    return config.from_scratch or not _space(name, settings).has_supernet
-
-
-def _space(name: str, settings: tuple[str, ...]) -> SearchSpace:
-    """A space for any images: what does not depend on them."""
-    return get_space(name, 10, (3, 32, 32), **space_settings(settings))
-
-
-def _settings(config: RunConfig, space: str, data: str, device: str) -> tuple[str, ...]:
-    """Settings of the space, with the defaults of the data set."""
-    given = space_settings(config.space_settings)
-    default = default_settings(space, data, device.partition(":")[0])
-    return tuple(f"{k}={','.join(map(str, v))}" for k, v in {**default, **given}.items())
-
-
-def _fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
-    defaults = defaults_for(data, device.partition(":")[0])
-    space = config.space or defaults.space
-    settings = _settings(config, space, data, device)
-    shared = _space(space, settings).has_supernet
-    refused = {
-        "joint": config.joint,
-        "prune": config.prune is not None,
-        "width": config.width is not None,
-        "supernet": config.supernet is not None and not shared,
-        "mutation saliency": config.mutation != "uniform",
-        "algorithm saliency": config.algorithm == SALIENCY_SEARCH,
-        "training": config.training != TrainingConfig(),
-    }
-    for setting, given in refused.items():
-        if given:
-            why = (
-                "networks are trained from scratch here, without shared weights"
-                if shared
-                else f"the space '{space}' has no supernet: its networks are trained one by one"
-            )
-            more = " (how they are trained is said by --scratch)" if setting == "training" else ""
-            raise InputError(f"{why}; leave --{setting} out{more}")
-    if config.budget is not None:
-        raise InputError(
-            "--budget divides time between a supernet and its search; where networks are trained "
-            "from scratch give --scratch.epochs and --evaluations"
-        )
-    if config.algorithm == TRUE_RANK and config.start is not None:
-        raise InputError(f"'{TRUE_RANK}' begins at the shallowest network; leave --start out")
-    config = _with_absolute_paths(config, data)
-    evaluations = config.evaluations or SCRATCH_EVALUATIONS
-    threads, scratch = config.threads or _cores(), config.scratch
-    if config.algorithm == TRUE_RANK:
-        whole = _space(space, settings)
-        if not isinstance(whole, PlainSpace):
-            raise InputError(
-                f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
-                "--algorithm"
-            )
-        evaluations = config.evaluations or most_candidates(whole)
-        if scratch.at_once is None and data != "digits":  # whose images are too small to share
-            # Candidates come one by one, so that each may have all threads.
-            scratch = replace(scratch, at_once=min(threads, scratch.seeds))
-    return replace(
-        config,
-        from_scratch=True,
-        device=device,
-        threads=threads,
-        scratch=scratch,
-        space=space,
-        space_settings=settings,
-        evaluations=evaluations,
-        train_images=config.train_images or defaults.train_images,
-        validation_images=config.validation_images or defaults.validation_images,
-    )
-
-
-def _with_absolute_paths(config: RunConfig, data: str) -> RunConfig:
-    """A run is resumed from anywhere, and where the variable is not set."""
-    folder = config.data_dir or (os.environ.get("EVONAS_DATA") if data != "digits" else None)
-    return replace(
-        config,
-        data_dir=_absolute(folder),
-        supernet=_absolute(config.supernet),
-        start=_absolute(config.start),
-        cost=_absolute_costs(config.cost),
-    )
-
-
-def _fill_distributions(config: RunConfig) -> RunConfig:
-    if config.weight_steps is not None and not config.joint:
-        raise InputError("--weight-steps is of a joint search; give --joint, or leave it out")
-    if config.algorithm == MULTI_DISTRIBUTION:
-        M = config.distributions or DISTRIBUTIONS
-        if not config.joint:
-            return replace(config, distributions=M)
-        if config.supernet:
-            raise InputError("--joint trains weights of its own; leave --supernet out, or --joint")
-        return replace(
-            config,
-            distributions=M,
-            weight_steps=config.weight_steps or WEIGHT_STEPS,
-            evaluations=config.evaluations or JOINT_EVALUATIONS * M,
-        )
-    if config.joint:
-        raise InputError(
-            f"'{config.algorithm}' has nothing to learn jointly with the weights; give --algorithm "
-            f"{MULTI_DISTRIBUTION}, or leave --joint out"
-        )
-    if config.distributions is not None:
-        raise InputError(
-            f"'{config.algorithm}' has no distributions; give --algorithm {MULTI_DISTRIBUTION}, or "
-            "leave --distributions out"
-        )
-    return config
-
-
-def _fill_saliency(config: RunConfig) -> RunConfig:
-    if config.mutation not in MUTATIONS:
-        raise unknown("mutation", config.mutation, MUTATIONS)
-    if config.algorithm == SALIENCY_SEARCH and config.start is not None:
-        raise InputError(
-            f"'{SALIENCY_SEARCH}' evaluates only what its table thinks best; leave --start out"
-        )
-    if config.saliency == "magnitude":
-        raise InputError(
-            "the magnitude of an operation is 1 in every path, and says nothing of it; give "
-            "another --saliency"
-        )
-    if config.saliency is not None and config.saliency not in VARIANTS:
-        raise unknown("saliency", config.saliency, VARIANTS)
-    if config.mutation == "saliency" or config.algorithm == SALIENCY_SEARCH:
-        return replace(config, saliency=config.saliency or SALIENCY)
-    needless = None
-    if config.saliency is not None:
-        needless = "it, or leave --saliency out (--saliency None, where --config has one)"
-    elif config.saliency_half_resolution:
-        needless = "--saliency-half-resolution, or leave it out"
-    if needless:
-        raise InputError(
-            "nothing in this run uses a saliency table; give --mutation saliency or --algorithm "
-            f"{SALIENCY_SEARCH} with {needless}"
-        )
-    return config
-
-
-def _fill_pruning(config: RunConfig) -> RunConfig:
-    if config.prune is None:
-        for name in ("prune_to", "prune_keep", "prune_by", "prune_epochs"):
-            if getattr(config, name) is not None:
-                flag = "--" + name.replace("_", "-")
-                raise InputError(
-                    f"{flag} is of a pruning; give --prune global with it, or leave it out ({flag} "
-                    "None, where --config has it)"
-                )
-        return config
-    if config.joint:
-        raise InputError(
-            "distributions of a joint search narrow the space themselves; leave --prune or "
-            "--joint out"
-        )
-    if config.supernet and RunFolder.open(config.supernet).pruning.is_file():
-        raise InputError(
-            f"the space of {config.supernet} has been pruned already; leave --prune out (--prune "
-            "None, where --config has it)"
-        )
-    if config.supernet and config.prune_epochs is not None:
-        raise InputError(
-            f"the supernet of {config.supernet} is trained already, so that levels have no epochs "
-            "between them; leave --prune-epochs out"
-        )
-    if config.prune_to is not None and config.prune_keep is not None:
-        raise InputError("--prune-to and --prune-keep both say how much stays; give one of them")
-    keep = (
-        PRUNE_KEEP if config.prune_to is None and config.prune_keep is None else config.prune_keep
-    )
-    return replace(config, prune_keep=keep, prune_by=config.prune_by or PRUNE_BY)
-
-
 def _check_pruning(config: RunConfig, problem: SupernetProblem) -> None:
     """Refuse what a pruning cannot do, before anything is trained."""
     if config.prune is None:
@@ -496,63 +211,6 @@ def _check_pruning(config: RunConfig, problem: SupernetProblem) -> None:
     )
     if not config.supernet and config.training.steps:
         rounds(problem.space, config.training, problem.data.train, config.prune_epochs)
-
-
-def _fill_table(config: RunConfig, name: str) -> RunConfig:
-    if config.prune is not None:
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks, with no supernet to prune; leave "
-            "--prune out"
-        )
-    if config.saliency is not None:
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks, with no supernet that says what "
-            "a choice is worth; leave --mutation and --algorithm saliency out"
-        )
-    if config.joint:
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks and trains none; leave --joint out"
-        )
-    # What else means nothing to a table is refused where the problem is made.
-    for setting in ("budget", "supernet"):
-        if getattr(config, setting) is not None:
-            raise InputError(
-                f"'{config.problem}' is a table of measured networks, in which a search takes "
-                f"seconds; leave --{setting} out"
-            )
-    if config.from_scratch or config.scratch != ScratchConfig():
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks and trains none; leave "
-            "--from-scratch and the settings of --scratch out"
-        )
-    if config.retrain is not None:
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks, whose true errors are known; "
-            "leave --retrain out"
-        )
-    if config.training != TrainingConfig():
-        raise InputError(
-            f"'{config.problem}' is a table of measured networks and trains none; leave the "
-            "settings of --training out"
-        )
-    return replace(
-        config,
-        data_dir=_absolute(config.data_dir or os.environ.get("EVONAS_DATA")),
-        start=_absolute(config.start),
-        cost=_absolute_costs(config.cost),
-        device="cpu",
-        threads=config.threads or _cores(),
-        space=config.space or TABLES[name].space,
-        evaluations=config.evaluations or evaluations_of(config.algorithm, TABLE_EVALUATIONS),
-    )
-
-
-def _absolute(path: str | None) -> str | None:
-    return os.path.abspath(os.path.expanduser(path)) if path else None
-
-
-def _absolute_costs(costs: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name}={_absolute(file)}" for name, file in cost_files(costs).items())
 
 
 def divide(
@@ -681,19 +339,3 @@ def _scored_images(problem: SupernetProblem, batches: int) -> int:
     from evonas.supernet.supernet import EVALUATION_BATCH
 
     return min(batches * EVALUATION_BATCH, len(problem.data.validation))
-
-
-def use_threads(config: RunConfig) -> None:
-    """Give torch the run's number of CPU threads.
-
-    It is part of the settings: sums over threads differ in their last bits with their number.
-    """
-    import torch
-
-    torch.set_num_threads(config.threads or _cores())
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
