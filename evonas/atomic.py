@@ -5,11 +5,15 @@ import errno
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from evonas.errors import InputError
+
+# Networks that are trained at once write their files from threads of their own.
+_ASKING = threading.Lock()
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
@@ -109,7 +113,9 @@ def _sync(path: Path) -> None:
 
 
 def _umask() -> int:
-    # The only way to read it is to set it; runs start no thread that creates files meanwhile.
-    mask = os.umask(0o077)
-    os.umask(mask)
+    # The only way to read it is to set it: a second reader meanwhile would find what the first one
+    # has set, and leave that behind.
+    with _ASKING:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -87,3 +89,23 @@ def test_a_write_that_takes_a_part_goes_on(tmp_path, monkeypatch):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(InputError, match="cannot write"):
         write_text_atomic(tmp_path / "missing" / "a.txt", "x")
+
+
+def test_threads_that_write_at_once_leave_the_umask_alone(tmp_path, monkeypatch):
+    """Whoever reads the mask sets it for a moment, in which another thread must not read it."""
+    asked = os.umask
+
+    def slowly(mask):
+        before = asked(mask)
+        time.sleep(0.002)
+        return before
+
+    mask = asked(0o022)
+    monkeypatch.setattr(os, "umask", slowly)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda i: write_text_atomic(tmp_path / str(i), "x"), range(40)))
+    finally:
+        left = asked(mask)
+    assert left == 0o022
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o644}
