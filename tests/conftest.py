@@ -26,6 +26,22 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def few_digits():
+    """200 training and 100 validation images: an epoch takes a moment."""
+    from evonas.data import get_data
+
+    return get_data("digits", train_images=200, validation=100)
+
+
+@pytest.fixture(scope="session")
+def chains():
+    """Small plain chains for digits."""
+    from evonas.spaces import get_space
+
+    return get_space("plain", 10, (1, 8, 8), depth=(3, 4), width=(2, 4))
+
+
 @pytest.fixture
 def random_state() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -106,7 +106,8 @@ def settle(
         threads: CPU threads that may be used.
 
     Raises:
-        InputError: there is no such recipe, or a batch holds more images than there are.
+        InputError: there is no such recipe, a batch holds more images than there are, rungs of a
+            promotion do not ascend, or several networks would be compiled at once.
     """
     if config.recipe not in RECIPES:
         raise unknown("recipe", config.recipe, RECIPES)
@@ -119,7 +120,7 @@ def settle(
         batch_size=min(recipe.batch_size, max(2, images)),
         cutout=recipe.cutout * side // 32,
         half_resolution=recipe.half_resolution if side >= LEAST_HALVED else 0.0,
-        at_once=threads if device == "cpu" else 1,
+        at_once=threads if device == "cpu" and not config.compile else 1,
     )
     given = {f.name: getattr(config, f.name) for f in fields(config)}
     settled = replace(recipe, **{name: v for name, v in given.items() if v is not None})
@@ -137,9 +138,15 @@ def settle(
             f"a batch of {settled.batch_size} images is more than the {images} training images; "
             "give a smaller --scratch.batch-size"
         )
+    alone = settled.at_once == 1
+    if settled.compile and not alone:
+        raise InputError(
+            "networks are compiled one at a time; give --scratch.at-once 1, or leave "
+            "--scratch.compile out"
+        )
     if settled.compile is None:
         steps = settled.epochs * (images // settled.batch_size)
-        settled = replace(settled, compile=device == "cuda" and steps >= COMPILED_STEPS)
+        settled = replace(settled, compile=device == "cuda" and alone and steps >= COMPILED_STEPS)
     return settled
 
 

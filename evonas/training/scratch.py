@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,8 +98,8 @@ def train_network(
         data: training and validation images.
         config: settled settings, as from `evonas.training.recipes.settle`.
         seed: of the order of images and their augmentation.
-        checkpoint: file that a killed training goes on from; whoever has kept the result removes
-            it.
+        checkpoint: file that a killed training goes on from. It stays in the end: whoever keeps
+            what the training led to removes it then, and not before.
         stop: asked after each step; True ends the training there, with its state in the checkpoint
             as of the last one written.
         on_step: called with the number of steps done since its last call and the latest loss.
@@ -113,16 +113,23 @@ def train_network(
     start = time.perf_counter()
     images = replace(data.train, augmentation=augmentation_of(config, data.train.augmentation))
     assert config.batch_size
+    forward: Callable[..., Tensor] = network
+    if config.compile:
+        # The networks of a space run the same code, which torch would give up on after a few of
+        # them; and what it has compiled keeps a network in memory.
+        torch.compiler.reset()
+        forward = torch.compile(network)
     trainer = Trainer(
         network,
         images,
         training_of(config, images.steps(config.batch_size)),
         seed=seed,
         checkpoint=checkpoint,
-        forward=torch.compile(network) if config.compile else network,
+        forward=forward,
         nesterov=RECIPES[config.recipe].nesterov,
         ema=config.ema or 0.0,
         checkpoint_seconds=CHECKPOINT_SECONDS,
+        options="scratch",
     )
     if not trainer.train(stop=stop, on_step=on_step):
         return None
@@ -167,7 +174,7 @@ def train_several(
     at_once: int,
     device: torch.device,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[int, T]]:
+) -> Generator[tuple[int, T], None, None]:
     """Do jobs, several at the same time, each on a share of the CPU threads.
 
     A job gets the same number of threads however many others are left, so that its result does not
@@ -181,6 +188,9 @@ def train_several(
 
     Yields:
         The place of a job and what it returned, as they end.
+
+    Raises:
+        Exception: what a job raised, after what others had returned by then; they are stopped.
     """
     threads = torch.get_num_threads()
     share = max(1, threads // at_once)
@@ -198,15 +208,26 @@ def train_several(
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="evonas-training")
     try:
         places = {pool.submit(work, job): place for place, job in enumerate(jobs)}
-        left = set(places)
-        while left:
-            done, left = wait(left, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=places.__getitem__):
-                yield places[future], future.result()
+        while places:
+            done, _ = wait(places, return_when=FIRST_COMPLETED)
+            # A future holds what its job returned: none is kept here longer than needed.
+            ended = sorted(
+                ((places.pop(future), future) for future in done),
+                key=lambda each: (each[1].exception() is not None, each[0]),
+            )
+            del done
+            while ended:
+                yield _result(*ended.pop(0))
     finally:
         broken.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(threads)
+        try:
+            pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _result(place: int, future: Future[T]) -> tuple[int, T]:
+    return place, future.result()
 
 
 @contextmanager

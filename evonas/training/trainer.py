@@ -100,7 +100,9 @@ class Trainer:
         nesterov: whether momentum is Nesterov's.
         ema: decay, per step, of an average of weights and statistics, which the network gets at
             the end of `train`; 0 is none.
-        checkpoint_seconds: the least time between two checkpoints.
+        checkpoint_seconds: the least time between two checkpoints; where it is above 0 the end of
+            the training need not be in one.
+        options: of the command line, that messages name: "training" of ``--training.lr``.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -121,6 +123,7 @@ class Trainer:
         nesterov: bool = True,
         ema: float = 0.0,
         checkpoint_seconds: float = 0.0,
+        options: str = "training",
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -129,7 +132,7 @@ class Trainer:
         assert config.batch_size and config.lr and config.weight_decay is not None
         self.steps_per_epoch = data.steps(config.batch_size)
         self.network, self.data, self.config, self.passes = network, data, config, passes
-        self.forward = forward or network
+        self.forward = network if forward is None else forward  # a compiled one has no truth value
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -152,6 +155,7 @@ class Trainer:
         self.settings = {**to_dict(config), "seed": seed, "nesterov": nesterov, "ema": ema}
         self.average = _average(network, ema) if ema else None
         self.checkpoint_seconds, self._saved_at = checkpoint_seconds, time.monotonic()
+        self.options = options
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
             self._restore(Checkpoint.load(self.checkpoint))
@@ -212,10 +216,7 @@ class Trainer:
                     break
             self._look(losses, on_step)
             self._check_weights()
-            if self.checkpoint and (
-                self.step == self.steps
-                or time.monotonic() - self._saved_at >= self.checkpoint_seconds
-            ):
+            if self.checkpoint and time.monotonic() - self._saved_at >= self.checkpoint_seconds:
                 self.state().save(self.checkpoint)
                 self._saved_at = time.monotonic()
         return self._ended()
@@ -342,7 +343,7 @@ class Trainer:
     def _diverged(self, what: str, step: int) -> TrainingDiverged:
         return TrainingDiverged(
             f"{what} at step {step + 1} of {self.steps} with learning rate {self._rate(step):.4g}; "
-            f"give a smaller --training.lr (now {self.config.lr:g})"
+            f"give a smaller --{self.options}.lr (now {self.config.lr:g})"
         )
 
     def _rate(self, step: int) -> float:

@@ -114,6 +114,105 @@ def test_resumes_bit_for_bit(data, tmp_path, stop_at, half):
         assert torch.equal(value, again.state_dict()[name]), name
 
 
+def test_momentum_is_nesterovs_unless_told_otherwise(data):
+    nets = [network() for _ in range(3)]
+    config = settings(clip_norm=0.0, warmup=0.0)
+    trainers = [
+        Trainer(net, data, config, nesterov=n)
+        for net, n in zip(nets, (True, False, False), strict=True)
+    ]
+    sgd = torch.optim.SGD(nets[2].parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    images, labels = next(iter(trainers[0].epoch()))
+    for _ in range(3):
+        sgd.param_groups[0]["lr"] = trainers[0]._rate(trainers[0].step)
+        for trainer in trainers[:2]:
+            trainer.train_step(images, labels)
+        sgd.zero_grad()
+        nn.functional.cross_entropy(nets[2](images), labels).backward()
+        sgd.step()
+    assert torch.allclose(weights(nets[1]), weights(nets[2]), atol=1e-6)
+    assert not torch.allclose(weights(nets[0]), weights(nets[2]), atol=1e-4)
+
+
+def test_the_average_of_all_steps_is_what_remains(data):
+    net = network()
+    trainer = Trainer(net, data, settings(steps=14), ema=0.75)
+    mean, statistics = None, None
+    while trainer.step < 14:
+        for images, labels in trainer.epoch():
+            trainer.train_step(images, labels)
+            now, seen = weights(net), net[1].running_mean.clone()
+            mean = now if mean is None else 0.75 * mean + 0.25 * now
+            statistics = seen if statistics is None else 0.75 * statistics + 0.25 * seen
+            if trainer.step == 14:
+                break
+    last = weights(net)
+    assert trainer.train()
+    torch.testing.assert_close(weights(net), mean)
+    torch.testing.assert_close(net[1].running_mean, statistics)
+    assert not torch.allclose(last, mean)
+
+
+@pytest.mark.parametrize("stop_at", [1, 13, 25])
+def test_an_average_resumes_bit_for_bit(data, tmp_path, stop_at):
+    whole, again = network(), network()
+    Trainer(whole, data, settings(), ema=0.9).train()
+    path = tmp_path / "t.safetensors"
+    first = Trainer(network(), data, settings(), ema=0.9, checkpoint=path)
+    assert not first.train(stop=lambda: first.step >= stop_at)
+    assert Trainer(again, data, settings(), ema=0.9, checkpoint=path).train()
+    # Also where nothing is left to do: the checkpoint of the end holds both.
+    ended = network()
+    assert Trainer(ended, data, settings(), ema=0.9, checkpoint=path).train()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+        assert torch.equal(value, ended.state_dict()[name]), name
+
+
+def test_a_checkpoint_with_other_new_settings_is_refused(data, tmp_path):
+    path = tmp_path / "t.safetensors"
+    Trainer(network(), data, settings(), checkpoint=path).train()
+    with pytest.raises(InputError, match="made with ema = 0.0, not 0.9"):
+        Trainer(network(), data, settings(), checkpoint=path, ema=0.9)
+    with pytest.raises(InputError, match="made with nesterov = True, not False"):
+        Trainer(network(), data, settings(), checkpoint=path, nesterov=False)
+
+
+def test_checkpoints_lie_apart_in_time(data, tmp_path, monkeypatch):
+    from evonas.training import trainer as module
+
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    saved = []
+    monkeypatch.setattr(module.Checkpoint, "save", lambda self, path: saved.append(now[0]))
+
+    def later(steps, loss):
+        now[0] += 1.0  # a second a step, of 9 to an epoch
+
+    for apart, times in ((0.0, [9, 18, 27, 30]), (10.0, [18, 30]), (15.0, [18]), (60.0, [])):
+        now[0] = 0.0
+        saved.clear()
+        trainer = Trainer(
+            network(), data, settings(), checkpoint=tmp_path / "t", checkpoint_seconds=apart
+        )
+        assert trainer.train(on_step=later)
+        assert saved == times
+
+
+def test_a_compiled_forward_is_used(data):
+    """A compiled network has no truth value to ask for."""
+    net, other = network(), network()
+    Trainer(net, data, settings(steps=3)).train()
+    compiled = torch.compile(other, backend="eager")
+    Trainer(other, data, settings(steps=3), forward=compiled).train()
+    assert torch.allclose(weights(net), weights(other), atol=1e-6)
+
+
+def test_divergence_names_the_options_that_the_training_has(data):
+    with pytest.raises(TrainingDiverged, match="give a smaller --scratch.lr"):
+        Trainer(network(), data, settings(lr=1e30, clip_norm=0.0), options="scratch").train()
+
+
 @pytest.mark.parametrize(("share", "half"), [(None, 0), (0.0, 0), (0.3, 9), (1.0, 30)])
 def test_the_first_steps_see_images_of_half_the_side(data, share, half):
     net = network()
