@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from evonas.config import ScratchConfig, to_dict
+from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
 
 # What does not change what a training leads to.
@@ -51,7 +52,7 @@ def training_key(network: str, seed: int, config: ScratchConfig, data: dict[str,
         network: in the notation of its space.
         seed: of first weights and order of images.
         config: settled settings.
-        data: what the training and the validation images are.
+        data: what the training and the validation images are, and what they stand.
     """
     settings = {k: v for k, v in to_dict(config).items() if k not in NO_MATTER}
     told = json.dumps([network, seed, settings, data], sort_keys=True)
@@ -65,11 +66,13 @@ class TrainingStore:
 
     Args:
         folder: where they are kept, made when the first one is; None keeps them in memory.
+        read_only: only read the folder, and keep in memory what comes.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, *, read_only: bool = False) -> None:
         """Nothing is read yet."""
         self.folder = None if folder is None else Path(folder)
+        self.writes = self.folder is not None and not read_only
         self._records: dict[str, Training] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
 
@@ -77,54 +80,74 @@ class TrainingStore:
         """The record of a training; None where there is none.
 
         Raises:
-            InputError: its file is torn.
+            InputError: its file is torn, or none of a training.
         """
-        if key not in self._records and self.folder is not None and self._file(key).is_file():
-            values = Checkpoint.load(self._file(key), tensors=False).values
-            self._records[key] = Training(**values["training"])
+        if key not in self._records and self._is_file(key):
+            self._records[key] = _record(self._file(key))
         return self._records.get(key)
 
     def put(self, key: str, training: Training, weights: dict[str, Tensor]) -> None:
-        """Keep a finished training.
+        """Keep a finished training; the state that it could have been gone on from is removed.
+
+        Args:
+            key: as of `training_key`.
+            training: its record.
+            weights: its weights; may be empty.
 
         Raises:
             InputError: the file cannot be written.
         """
-        if self.folder is None:
-            self._weights[key] = weights
-        else:
+        if self.writes:
             Checkpoint(weights, {"training": asdict(training)}).save(self._file(key))
+            self._state(key).unlink(missing_ok=True)
+        elif weights:
+            self._weights[key] = weights
         self._records[key] = training
 
     def weights(self, key: str) -> dict[str, Tensor] | None:
         """The weights of a training; None where they were not kept."""
-        if self.folder is None:
-            return self._weights.get(key)
-        if not self._file(key).is_file():
-            return None
-        return dict(Checkpoint.load(self._file(key)).tensors) or None
+        if key in self._weights:
+            return self._weights[key]
+        return (
+            dict(Checkpoint.load(self._file(key)).tensors) or None if self._is_file(key) else None
+        )
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a training were kept."""
-        if self.folder is None or not self._file(key).is_file():
-            return key in self._weights
-        return bool(Checkpoint.names(self._file(key)))
+        return key in self._weights or (
+            self._is_file(key) and bool(Checkpoint.names(self._file(key)))
+        )
 
     def forget_weights(self, keys: Iterable[str]) -> None:
-        """Keep the records of some trainings only."""
+        """Keep the records of some trainings only; of a folder that is only read both stay."""
         for key in keys:
             self._weights.pop(key, None)
             training = self.get(key)
-            if self.folder is not None and training is not None and self.has_weights(key):
+            if self.writes and training is not None and self.has_weights(key):
                 Checkpoint({}, {"training": asdict(training)}).save(self._file(key))
 
     def checkpoint(self, key: str) -> Path | None:
-        """The file for the state of a training under way."""
-        if self.folder is None:
-            return None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / f"{key}.part"
+        """The file for the state of a training under way; None where none is written."""
+        return self._state(key) if self.writes else None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TrainingStore":
+        """The store itself: pymoo copies problems, and weights are heavy."""
+        return self
+
+    def _is_file(self, key: str) -> bool:
+        return self.folder is not None and self._file(key).is_file()
 
     def _file(self, key: str) -> Path:
         assert self.folder is not None
         return self.folder / f"{key}.safetensors"
+
+    def _state(self, key: str) -> Path:
+        return self._file(key).with_suffix(".part")
+
+
+def _record(file: Path) -> Training:
+    values = Checkpoint.load(file).values
+    try:
+        return Training(**values["training"])
+    except (KeyError, TypeError):
+        raise InputError(f"{file} is no record of a training; delete it to train again") from None
