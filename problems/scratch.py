@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from evonas.errors import EvaluationStopped, InputError
 from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
+from evonas.problems.supernet import check_supernet
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from evonas.data import SearchData
     from evonas.supernet import Supernet
     from evonas.training import Training
+
+
+WHOLE = "whole"  # the last rung
 
 
 def never() -> bool:
@@ -38,10 +44,10 @@ class ScratchProblem(ArchitectureProblem):
     problem with the same folder, data and settings trains none of them again.
 
     With promotion networks go through rungs: a supernet (where one is given), then short trainings,
-    then the whole one. Only networks that nothing known at a rung dominates, by error and the known
-    costs, go on to the next. The others keep the error of the rung they reached, which is larger
-    than they would have in the end; so none of them takes a place in the front that a fully trained
-    network has.
+    then the whole one. Only networks that nothing known at a rung dominates, by the objectives, go
+    on to the next; known are those that this object has scored or remembers. The others keep what
+    they have at the rung they reached, and no less than the best fully trained network that costs
+    no more: none of them takes a place in the front from a network that was fully trained.
 
     Args:
         space: any space with networks.
@@ -61,12 +67,14 @@ class ScratchProblem(ArchitectureProblem):
 
     Attributes:
         config: all numbers settled.
-        stop: asked after each step; where it says True, `EvaluationStopped` is raised.
+        stop: asked after each step, in several threads; where it says True, `EvaluationStopped` is
+            raised, and what was trained by then is kept.
         on_training: called with the record of each training that has ended.
         epochs_trained: by this object, all networks together.
 
     Raises:
-        InputError: the space has no networks, or promotion or a setting means nothing.
+        InputError: the space has no networks, data or supernet are those of another one, or
+            promotion or a setting means nothing.
     """
 
     def __init__(
@@ -89,12 +97,7 @@ class ScratchProblem(ArchitectureProblem):
 
         if not space.has_networks:
             raise InputError(f"the space '{space.name}' has no networks that could be trained")
-        if (space.num_classes, space.input_shape) != (data.num_classes, data.input_shape):
-            raise InputError(
-                f"the space is made for {space.num_classes} classes and images of shape "
-                f"{space.input_shape}, the data has {data.num_classes} and {data.input_shape}; "
-                "give get_space num_classes and input_shape of the data"
-            )
+        space.check_data(data.num_classes, data.input_shape)
         super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
         self.data, self.supernet, self.seed = data, supernet, seed
         self.config = settle(
@@ -104,29 +107,45 @@ class ScratchProblem(ArchitectureProblem):
             device=data.train.device.type,
             threads=_threads(),
         )
-        if supernet is not None and supernet.space.base is not space.base:
-            raise InputError(
-                f"the supernet is one of the space '{supernet.space.name}', not of '{space.name}'"
-            )
         self.begin = begin
         if (self.config.recipe == FINE_TUNE) != (begin is not None):
             raise InputError(
                 f"the recipe '{FINE_TUNE}' goes on from weights of a supernet, and is one of "
                 "retraining; give another --scratch.recipe"
             )
+        if supernet is not None:
+            check_supernet(supernet, space)
+            if not supernet.trained:
+                raise InputError("the supernet is not trained; train it, or leave it out")
         self.keep_in(folder)
         self.stop: Callable[[], bool] = never
         self.on_training: Callable[[Training], None] | None = None
         self.epochs_trained = 0
 
-    def keep_in(self, folder: str | Path | None) -> None:
-        """Keep trainings in this folder, and know those it holds; None keeps them in memory."""
+    def keep_in(self, folder: str | Path | None, *, read_only: bool = False) -> None:
+        """Keep trainings in this folder, and know those it holds; None keeps them in memory.
+
+        Args:
+            folder: made when the first training has ended.
+            read_only: leave the folder as it is, and keep further trainings in memory.
+        """
         from evonas.training.store import TrainingStore
 
-        self.store = TrainingStore(folder)
+        self.store = TrainingStore(folder, read_only=read_only)
         self._cache.clear()
-        self._rungs: dict[str, list[np.ndarray]] = {}
-        self._whole: list[str] = []
+        # What is known at each rung: network -> dear objectives and costs.
+        self._rungs: dict[str, dict[str, np.ndarray]] = {}
+        self._with_weights: set[str] = set()
+        self._remembered: list[np.ndarray] = []
+
+    def remember(self, X: np.ndarray, F: np.ndarray) -> None:
+        """Put known objectives into the cache, and the networks on the rungs that they reached.
+
+        Arguments as of `ArchitectureProblem.remember`.
+        """
+        super().remember(X, F)
+        X = self.space.check(X)
+        self._remembered += list(self.canonical(X[self.feasible(X)]))
 
     @property
     def evaluation_images(self) -> int:
@@ -182,20 +201,35 @@ class ScratchProblem(ArchitectureProblem):
     # -- evaluation -----------------------------------------------------------------------
 
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
-        errors, losses = np.empty(len(X)), np.empty(len(X))
+        self._recall()
+        scores = np.empty((len(X), 2))
         alive = np.arange(len(X))
         for rung, config in self._ladder():
-            scores = self._measure(X[alive], config)
-            errors[alive], losses[alive] = scores.T
+            scores[alive] = self._measure(X[alive], config)
+            best = self._place(rung, X[alive], scores[alive])
             if config is not self.config:
-                alive = alive[self._promoted(rung, X[alive], scores[:, 0])]
-        self._forget(X[alive], errors[alive])
-        return {"error": errors, "loss": losses}
+                alive = alive[best]
+            if not len(alive):
+                break
+        self._forget()
+        stopped = np.setdiff1d(np.arange(len(X)), alive)
+        if len(stopped):
+            scores[stopped] = self._no_better(X[stopped], scores[stopped])
+        return {"error": scores[:, 0], "loss": scores[:, 1]}
+
+    def _recall(self) -> None:
+        """Put remembered networks on the rungs that they reached, as if they were scored here."""
+        X = np.array(self._remembered)
+        self._remembered.clear()
+        for rung, config in self._ladder():
+            if config is not None:
+                X = X[[bool(self._of(self.space.decode(x), config)) for x in X]]
+            if not len(X):
+                return
+            self._place(rung, X, self._measure(X, config))
 
     def _ladder(self) -> list[tuple[str, ScratchConfig | None]]:
         """The rungs in order; the last one is the whole training."""
-        from dataclasses import replace
-
         rungs: list[tuple[str, ScratchConfig | None]] = []
         if self.supernet is not None:
             rungs.append(("supernet", None))
@@ -203,14 +237,42 @@ class ScratchProblem(ArchitectureProblem):
             (str(n), replace(self.config, epochs=n, seeds=1, promotion=()))
             for n in self.config.promotion
         ]
-        return [*rungs, ("whole", self.config)]
+        return [*rungs, (WHOLE, self.config)]
 
-    def _promoted(self, rung: str, X: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Which of some networks nothing known at a rung dominates, bool (n,)."""
-        points = np.column_stack([errors, self.cheap_values(X)])
-        known = self._rungs.setdefault(rung, [])
-        known.extend(points)
-        return np.asarray(is_nondominated(np.array(known), keep_weakly=True))[-len(X) :]
+    def _place(self, rung: str, X: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Put networks on a rung; which of them nothing known there dominates, bool (n,)."""
+        names = [self.space.decode(x) for x in X]
+        columns = [self.dear.index(name) for name in self._dear_objectives]
+        points = np.column_stack([scores[:, columns], self.cheap_values(X)])
+        known = self._rungs.setdefault(rung, {})
+        known.update(zip(names, points, strict=True))
+        if rung == WHOLE:
+            self._with_weights.update(names)
+        best = self._best(known)
+        return np.array([name in best for name in names], dtype=bool)
+
+    @staticmethod
+    def _best(known: Mapping[str, np.ndarray]) -> set[str]:
+        """The networks of a rung that none of it dominates."""
+        good = is_nondominated(np.array(list(known.values())), keep_weakly=True)
+        return {name for name, is_good in zip(known, good, strict=True) if is_good}
+
+    def _no_better(self, X: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Scores (n, 2) at some rung, none of which beats a fully trained network.
+
+        Each is at least that of the best fully trained network among those that cost no more. There
+        is one, for a network is stopped by another that goes on; unless that is remembered only,
+        without its training.
+        """
+        columns = [self.dear.index(name) for name in self._dear_objectives]
+        whole = np.array(list(self._rungs.get(WHOLE, {}).values())).reshape(-1, self.n_obj)
+        result = scores.copy()
+        for i, costs in enumerate(self.cheap_values(X)):
+            cheaper = whole[(whole[:, len(columns) :] <= costs).all(axis=1), : len(columns)]
+            if len(cheaper):
+                best = cheaper[np.lexsort(cheaper.T[::-1])[0]]
+                result[i, columns] = np.maximum(result[i, columns], best)
+        return result
 
     def _measure(self, X: np.ndarray, config: ScratchConfig | None) -> np.ndarray:
         """Error in percent and loss in nats of canonical genomes at one rung, (n, 2)."""
@@ -255,6 +317,7 @@ class ScratchProblem(ArchitectureProblem):
         """Do the trainings that are not kept yet; each is kept as it ends."""
         from evonas.training.scratch import Trained, new_network, train_network, train_several
         from evonas.training.store import Training
+        from evonas.training.trainer import TrainingDiverged
 
         device = self.data.train.device
         missing = []
@@ -265,52 +328,61 @@ class ScratchProblem(ArchitectureProblem):
                 if self.store.get(key) is None or (weights and not self.store.has_weights(key)):
                     missing.append((name, x, seed, key))
 
-        def job(x: np.ndarray, seed: int, key: str, stop: Callable[[], bool]) -> Trained | None:
+        def job(
+            name: str, x: np.ndarray, seed: int, key: str, stop: Callable[[], bool]
+        ) -> Trained | None:
             if stop():
                 return None
             begin = None if self.begin is None else self.begin[0](x)
             network = new_network(partial(self.space.build, x), device, seed=seed, weights=begin)
             path = self.store.checkpoint(key)
-            return train_network(network, self.data, config, seed=seed, checkpoint=path, stop=stop)
+            try:
+                return train_network(
+                    network, self.data, config, seed=seed, checkpoint=path, stop=stop
+                )
+            except TrainingDiverged as error:
+                raise TrainingDiverged(f"{name}: {error}") from None
 
         assert config.epochs and config.at_once
-        jobs = [partial(job, x, seed, key) for _, x, seed, key in missing]
+        jobs = [partial(job, *each) for each in missing]
+        ended = train_several(jobs, at_once=config.at_once, device=device, stop=self.stop)
         stopped = False
-        for place, done in train_several(
-            jobs, at_once=config.at_once, device=device, stop=self.stop
-        ):
-            if done is None:
-                stopped = True
-                continue
-            name, _, seed, key = missing[place]
-            training = Training(
-                name,
-                seed,
-                config.epochs,
-                done.error,
-                done.loss,
-                done.training_accuracy,
-                round(done.seconds, 3),
-            )
-            self.store.put(key, training, dict(done.weights))
-            if (state := self.store.checkpoint(key)) is not None:
-                state.unlink(missing_ok=True)
-            self.epochs_trained += config.epochs
-            if self.on_training is not None:
-                self.on_training(training)
+        # Closed at once, also where one of its results cannot be written.
+        with closing(ended):
+            for place, done in ended:
+                if done is None:
+                    stopped = True
+                    continue
+                name, _, seed, key = missing[place]
+                training = Training(
+                    name,
+                    seed,
+                    config.epochs,
+                    done.error,
+                    done.loss,
+                    done.training_accuracy,
+                    round(done.seconds, 3),
+                )
+                # Nobody wants the weights of a short training.
+                weights = dict(done.weights) if config is self.config else {}
+                self.store.put(key, training, weights)
+                del done
+                self.epochs_trained += config.epochs
+                if self.on_training is not None:
+                    self.on_training(training)
         if stopped:
             raise EvaluationStopped
 
-    def _forget(self, X: np.ndarray, errors: np.ndarray) -> None:
-        """Keep the weights of whole trainings only that no other network dominates."""
-        points = self._rungs.setdefault("whole", [])
-        self._whole += [self.space.decode(x) for x in X]
-        points.extend(np.column_stack([errors, self.cheap_values(X)]))
-        best = is_nondominated(np.array(points), keep_weakly=True)
-        self.forget([name for name, good in zip(self._whole, best, strict=True) if not good])
+    def _forget(self) -> None:
+        """Keep the weights of those fully trained networks only that no other one dominates."""
+        if not self._with_weights:
+            return
+        losers = self._with_weights - self._best(self._rungs[WHOLE])
+        self._with_weights -= losers
+        self.forget(sorted(losers))
 
     def records(self, network: str) -> list[Training]:
-        """What the full trainings of a network reached, one for each seed that is there.
+        """What the full trainings of a network reached, by seed; none where one is missing.
 
         Args:
             network: canonical, in the notation of the space.
@@ -318,8 +390,10 @@ class ScratchProblem(ArchitectureProblem):
         return self._of(network, self.config)
 
     def _of(self, name: str, config: ScratchConfig) -> list[Training]:
+        """Those of all seeds; none where one is missing."""
         found = [self.store.get(self.key(name, seed, config)) for seed in self._seeds(config)]
-        return [record for record in found if record is not None]
+        records = [record for record in found if record is not None]
+        return records if len(records) == config.seeds else []
 
     def _seeds(self, config: ScratchConfig) -> range:
         return range(self.seed, self.seed + config.seeds)
@@ -339,6 +413,7 @@ class ScratchProblem(ArchitectureProblem):
             "checksum": self.data.checksum,
             "train": len(self.data.train),
             "validation": len(self.data.validation),
+            "augmentation": asdict(self.data.augmentation),
         }
         if self.begin is not None:
             data["begin"] = self.begin[1]

@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     from evonas.supernet import Supernet
 
 
+def check_supernet(supernet: Supernet, space: SearchSpace) -> None:
+    """Refuse a supernet for networks that it has no weights of.
+
+    Raises:
+        InputError: it is one of another space, or was pruned to less than this one.
+    """
+    trained = supernet.space
+    if trained.base.name != space.base.name:
+        raise InputError(
+            f"the supernet is one of the space '{trained.base.name}', not of '{space.base.name}'; "
+            "give the space it was trained for"
+        )
+    if trained.allowed.shape == space.allowed.shape and (space.allowed & ~trained.allowed).any():
+        raise InputError(
+            "the supernet was pruned, and the problem is of more than is left; make it with "
+            "get_problem(..., supernet=), which takes what is left"
+        )
+
+
 class SupernetProblem(ArchitectureProblem):
     """Accuracy by shared weights against exact costs.
 
@@ -69,12 +88,7 @@ class SupernetProblem(ArchitectureProblem):
     @supernet.setter
     def supernet(self, supernet: Supernet | None) -> None:
         if supernet is not None:
-            known = supernet.space.allowed
-            if known.shape == self.space.allowed.shape and (self.space.allowed & ~known).any():
-                raise InputError(
-                    "the supernet was pruned, and the problem is of more than is left; make it "
-                    "with get_problem(..., supernet=), which takes what is left"
-                )
+            check_supernet(supernet, self.space)
         self._supernet = supernet
         self._saliency: dict[tuple[str, bool], np.ndarray] = {}
         self._cache.clear()

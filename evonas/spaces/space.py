@@ -123,6 +123,19 @@ class SearchSpace(ABC):
         level = {gene: at for at, genes in enumerate(self.levels) for gene in genes}
         return np.array([level[gene] for gene in range(self.n_var)], dtype=np.int64)
 
+    def check_data(self, num_classes: int, input_shape: Sequence[int]) -> None:
+        """Refuses data that the networks are not made for.
+
+        Raises:
+            InputError: If the data has other classes or images.
+        """
+        if (num_classes, tuple(input_shape)) != (self.num_classes, self.input_shape):
+            raise InputError(
+                f"the space is made for {self.num_classes} classes and images of shape "
+                f"{self.input_shape}, the data has {num_classes} and {tuple(input_shape)}; give "
+                "get_space num_classes and input_shape of the data"
+            )
+
     # -- genomes --------------------------------------------------------------------------
 
     def check(self, X: npt.ArrayLike) -> IntArray:

@@ -66,12 +66,7 @@ class Supernet:
             raise InputError(f"width is {width}; give a number above 0")
         self.space, self.width = space, float(width)
         self.data = _as_data(data)
-        if (self.data.input_shape, self.data.num_classes) != (space.input_shape, space.num_classes):
-            raise InputError(
-                f"the space is made for {space.num_classes} classes and images of shape "
-                f"{space.input_shape}, the data has {self.data.num_classes} and "
-                f"{self.data.input_shape}; give get_space num_classes and input_shape of the data"
-            )
+        space.check_data(self.data.num_classes, self.data.input_shape)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: that reseeds accelerators too, for good.
             torch.default_generator.manual_seed(seed)
