@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evonas.config import ScratchConfig, inherit, load
+from evonas.config import ScratchConfig, inherit, load, space_settings
 from evonas.data import get_data, list_data
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
@@ -162,7 +162,7 @@ def get_problem(
         image_size: side of the images of a "folder" problem, in pixels.
         scratch: how networks are trained from scratch (True: by default numbers) instead of being
             scored by shared weights; of a space without a supernet they always are.
-        folder: where a `ScratchProblem` keeps its trainings.
+        folder: where a `ScratchProblem` keeps its trainings, of which it makes none twice.
         seed: of these trainings.
         settings: what else the space, where it is named, can be told, such as ``depth`` and
             ``width`` of "plain" (see `get_space`); the data set may have defaults.
@@ -183,6 +183,7 @@ def get_problem(
             "validation_images": validation_images,
             "image_size": image_size,
             "scratch": scratch or None,
+            "folder": folder,
             "settings": settings or None,
         }
         for setting, value in meaningless.items():
@@ -193,7 +194,7 @@ def get_problem(
         return published_problem(
             name, space=space, data_dir=data_dir, constraints=constraints, costs=costs
         )
-    if isinstance(supernet, str | Path) and not scratch:
+    if isinstance(supernet, str | Path):
         given: dict[str, Any] = {
             "space": space,
             "width": width,
@@ -205,13 +206,23 @@ def get_problem(
         other = Path(supernet) / "config.json"
         if other.exists():
             # The images that a supernet has not seen are those that its run set aside.
+            told = load(other)
+            inherited = inherit(given, told)
+            if settings is None and isinstance(inherited["space"], str):
+                settings = space_settings(told.space_settings)
+            if scratch and width is None:
+                inherited["width"] = None  # that of the shared weights, which tell it themselves
             return get_problem(
                 name,
                 device=device,
                 supernet=Path(supernet) / "supernet" / "weights.safetensors",
                 constraints=constraints,
                 costs=costs,
-                **inherit(given, load(other)),
+                scratch=scratch,
+                folder=folder,
+                seed=seed,
+                settings=settings,
+                **inherited,
             )
     device = resolve_device(device)
     defaults = defaults_for(data_name, device.partition(":")[0])
@@ -225,15 +236,28 @@ def get_problem(
     )
     if space is None or isinstance(space, str):
         space = named_space(space or defaults.space, data_name, data, device, settings)
-    if scratch or not space.has_supernet:
-        if supernet is not None and not space.has_supernet:
-            raise _no_supernet(space, "supernet")
-        if width is not None:
-            raise _no_supernet(space, "width")
-        if isinstance(supernet, str | Path):
-            from evonas.supernet import Supernet
+    elif settings:
+        raise InputError(
+            f"the space '{space.name}' is made already; give its name with settings, or leave them "
+            "out"
+        )
+    from_scratch = bool(scratch) or not space.has_supernet
+    if from_scratch and supernet is not None and not space.has_supernet:
+        raise _no_supernet(space, "supernet")
+    if from_scratch and width is not None:
+        raise _no_supernet(space, "width")
+    if not from_scratch and folder is not None:
+        raise InputError(
+            f"the networks of '{space.name}' are scored by shared weights here: there are no "
+            "trainings that a folder could keep; give scratch=True, or leave folder out"
+        )
+    if isinstance(supernet, str | Path):
+        from evonas.supernet import Supernet
 
-            supernet = Supernet.load(supernet, data, space=space)
+        supernet = Supernet.load(supernet, data, space=space)
+    if supernet is not None:
+        space = _searched(space, supernet.space)
+    if from_scratch:
         return ScratchProblem(
             space,
             data,
@@ -246,12 +270,6 @@ def get_problem(
             seed=seed,
             name=name,
         )
-    if isinstance(supernet, str | Path):
-        from evonas.supernet import Supernet
-
-        supernet = Supernet.load(supernet, data, space=space)
-    if supernet is not None:
-        space = _searched(space, supernet.space)
     problem = SupernetProblem(
         space,
         data,

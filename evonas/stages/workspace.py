@@ -19,7 +19,9 @@ from evonas.problems import (
     TabularProblem,
     get_problem,
 )
-from evonas.runs import RunFolder
+from evonas.runs import RunFolder, distinct_results, read_lines, read_searches
+from evonas.runs.genomes import from_record
+from evonas.runs.memory import hand_over
 from evonas.search import get_algorithm
 from evonas.search.registry import TRUE_RANK
 from evonas.spaces import SearchSpace
@@ -76,7 +78,7 @@ class Workspace:
             train_images=config.train_images,
             validation_images=config.validation_images,
             image_size=config.image_size,
-            settings=space_settings(config.space_settings),
+            settings=space_settings(config.space_settings) if isinstance(space, str) else None,
             **own,
         )
 
@@ -199,16 +201,29 @@ class Workspace:
             settings.setdefault("saliency", np.zeros((space.n_var, space.n_choices.max())))
         return get_algorithm(config.algorithm, self.problem, pop_size=config.pop_size, **settings)
 
-    def ready_problem(self, folder: RunFolder) -> AnyProblem:
+    def ready_problem(self, folder: RunFolder, *, read_only: bool = False) -> AnyProblem:
         """The problem, pruned where the run is, with its own trained supernet where it has one.
 
-        One of networks trained from scratch knows those that the run has trained.
+        Args:
+            folder: of the run.
+            read_only: leave the run's trainings as they are, and know what its journal holds; a
+                search, which adds to both, goes through its journal itself.
         """
         self.narrow_as(folder)
         if isinstance(self.problem, ScratchProblem):
-            self.problem.keep_in(folder.trainings)
+            self.problem.keep_in(folder.trainings, read_only=read_only)
+            if read_only:
+                self._know(self.problem, folder)
         if isinstance(self.problem, SupernetProblem) and self.problem.supernet is None:
             supernet = self.load_supernet(folder.path)
             self.narrow(supernet.space)
             self.supernet_problem().supernet = supernet
         return self.problem
+
+    @staticmethod
+    def _know(problem: ScratchProblem, folder: RunFolder) -> None:
+        searches = read_searches(read_lines(folder.journal)[0], folder.journal)
+        results = distinct_results(searches)
+        if results:
+            X = from_record(problem, [result.genome for result in results])
+            hand_over(problem, X, results)
