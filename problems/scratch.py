@@ -364,8 +364,8 @@ class ScratchProblem(ArchitectureProblem):
                     round(done.seconds, 3),
                 )
                 # Nobody wants the weights of a short training.
-                weights = dict(done.weights) if config is self.config else {}
-                self.store.put(key, training, weights)
+                kept = dict(done.weights) if config is self.config else {}
+                self.store.put(key, training, kept)
                 del done
                 self.epochs_trained += config.epochs
                 if self.on_training is not None:
