@@ -41,6 +41,9 @@ QUANTITIES = {
     "step": Quantity("step", count=True),
     "choice": Quantity("choice", count=True),
     "networks": Quantity("networks scored", count=True),
+    "phase": Quantity("phase", count=True),
+    "kept": Quantity("kept", count=True),
+    "exceeds_noise": Quantity("exceeds noise", count=True),
     "latency": Quantity("latency [ms]", short="{} ms"),
 }
 

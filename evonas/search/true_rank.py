@@ -98,18 +98,8 @@ class TrueRankSearch(Algorithm):
         self._measured: list[Measured] = []
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
-        space = plain_space_of(problem)
-        names = tuple(getattr(problem, "objectives", ("error",)))
-        if "error" not in names:
-            raise InputError(
-                f"true-rank search decides by the error, and the objectives are {', '.join(names)}"
-            )
-        if not getattr(problem, "equal_footing", True):
-            raise InputError(
-                "true-rank search compares networks that are trained equally long; leave "
-                "--scratch.promotion and --supernet out"
-            )
-        self._error = names.index("error")
+        space = check_problem(problem)
+        self._error = _objectives(problem).index("error")
         images = self.images or getattr(problem, "evaluation_images", None) or IMAGES
         trainings = getattr(problem, "trainings", 1)
         self._walk = Walk(space, problem.space.allowed, self.rules, images, trainings)
@@ -169,25 +159,32 @@ class TrueRankSearch(Algorithm):
         return Measured(correct, fitted=bool(tell(individual.X[None])[0] >= 100.0))
 
     def search_details(self) -> dict[str, float]:
-        """The last decision in numbers, for the journal and the history.
+        """The last decision in numbers, for the journal and the history; see `numbers_of`.
 
-        ``phase`` counts from 1 (depth) to 4 (kernels); ``kept`` is 1 or 0; ``correct``, ``margin``
-        and ``noise`` are images (see `Decision`), ``exceeds_noise`` is 1 or 0. What is not defined
-        is left out.
+        What is not defined is left out.
         """
         if not self.decisions:
             return {}
-        last = self.decisions[-1]
-        numbers = {
-            "phase": PHASES.index(last.phase) + 1.0,
-            "kept": float(last.outcome == "kept"),
-            "correct": last.correct,
-            "reference": last.reference,
-            "margin": last.margin,
-            "noise": last.noise,
-            "exceeds_noise": math.nan if math.isnan(last.margin) else float(last.exceeds_noise),
-        }
+        numbers = numbers_of(self.decisions[-1])
         return {name: value for name, value in numbers.items() if not math.isnan(value)}
+
+
+def numbers_of(decision: Decision) -> dict[str, float]:
+    """A decision in numbers by name; NaN where one is not defined.
+
+    ``phase`` counts from 1 (depth) to 4 (kernels); ``kept`` is 1 or 0; ``correct``, ``reference``,
+    ``margin`` and ``noise`` are images (see `Decision`), ``exceeds_noise`` is 1 or 0.
+    """
+    compared = not math.isnan(decision.margin)
+    return {
+        "phase": PHASES.index(decision.phase) + 1.0,
+        "kept": float(decision.outcome == "kept"),
+        "correct": decision.correct,
+        "reference": decision.reference,
+        "margin": decision.margin,
+        "noise": decision.noise,
+        "exceeds_noise": float(decision.exceeds_noise) if compared else math.nan,
+    }
 
 
 def plain_space_of(problem: Any) -> PlainSpace:
@@ -205,6 +202,30 @@ def plain_space_of(problem: Any) -> PlainSpace:
             f"'plain', and the problem has {has}; give --space plain, or another algorithm"
         )
     return base
+
+
+def check_problem(problem: Any) -> PlainSpace:
+    """Refuse a problem that a true-rank search cannot decide on; its unrestricted space.
+
+    Raises:
+        InputError: it is not one of plain chains, has no error, or some of its networks are trained
+            longer than others.
+    """
+    space, names = plain_space_of(problem), _objectives(problem)
+    if "error" not in names:
+        raise InputError(
+            f"true-rank search decides by the error, and the objectives are {', '.join(names)}"
+        )
+    if not getattr(problem, "equal_footing", True):
+        raise InputError(
+            "true-rank search compares networks that are trained equally long; leave "
+            "--scratch.promotion out"
+        )
+    return space
+
+
+def _objectives(problem: Any) -> tuple[str, ...]:
+    return tuple(getattr(problem, "objectives", ("error",)))
 
 
 def most_candidates(space: PlainSpace) -> int:
@@ -226,7 +247,7 @@ def true_rank(
     images: int | None = None,
 ) -> TrueRankSearch:
     """`TrueRankSearch`; settings as there."""
-    plain_space_of(problem)
+    check_problem(problem)
     return TrueRankSearch(
         rules,
         depth_gain=depth_gain,
