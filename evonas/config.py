@@ -157,6 +157,10 @@ class TrueRankConfig:
     layers: float | None = None
     """Share of the layers, from the first on, whose operations and kernels are searched."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is of another type; the search knows which numbers mean something."""
+        _settle_types(self, "true_rank.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:

@@ -94,6 +94,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         # Also where no data is read from it; and blames the variable where that named the folder.
         named_folder(config.data_dir)
     filled = fill(config)
+    if filled.from_scratch:
+        use_threads(filled)  # as many networks are trained at once
     workspace = Workspace(filled)
     problem = workspace.problem  # settles names and constraints before anything is measured
     if isinstance(problem, SupernetProblem) and filled.supernet:

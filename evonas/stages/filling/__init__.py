@@ -9,7 +9,7 @@ from evonas.search import list_algorithms
 from evonas.search.registry import TRUE_RANK
 from evonas.stages.filling.machine import use_threads
 from evonas.stages.filling.methods import fill_distributions, fill_pruning, fill_saliency
-from evonas.stages.filling.scratch import fill_scratch, trains_from_scratch
+from evonas.stages.filling.scratch import fill_scratch, not_plain, trains_from_scratch
 from evonas.stages.filling.supernet import fill_supernet
 from evonas.stages.filling.table import fill_table
 
@@ -42,10 +42,7 @@ def fill(config: RunConfig) -> RunConfig:
     if trains_from_scratch(config, data, device):
         return fill_scratch(config, data, device)
     if config.algorithm == TRUE_RANK:
-        raise InputError(
-            f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
-            "--algorithm"
-        )
+        raise not_plain()
     if config.scratch != ScratchConfig() and config.retrain is None:
         raise InputError(
             "nothing in this run trains networks from scratch; leave the settings of --scratch "

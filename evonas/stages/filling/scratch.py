@@ -2,22 +2,21 @@
 
 from dataclasses import replace
 
-from evonas.config import RunConfig, TrainingConfig
+from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
 from evonas.errors import InputError
 from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.search.registry import TRUE_RANK
 from evonas.search.true_rank import most_candidates
-from evonas.spaces import PlainSpace
+from evonas.spaces import PlainSpace, SearchSpace
 from evonas.stages.filling.machine import cores, with_absolute_paths
 from evonas.stages.filling.space import settings_of, space_of
+from evonas.stages.filling.supernet import run_of_supernet
 
 
 def trains_from_scratch(config: RunConfig, data: str, device: str) -> bool:
     """Whether networks are trained one by one."""
-    name = config.space or defaults_for(data, device.partition(":")[0]).space
-    settings = settings_of(config, name, data, device)
-    return config.from_scratch or not space_of(name, settings).has_supernet
+    return config.from_scratch or not _space(config, data, device).has_supernet
 
 
 def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
@@ -26,10 +25,68 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
     Raises:
         InputError: a setting means nothing to it.
     """
+    _refuse_shared_weights(config, _space(config, data, device))
+    if config.budget is not None:
+        raise InputError(
+            "--budget divides time between a supernet and its search; where networks are trained "
+            "from scratch give --scratch.epochs and --evaluations"
+        )
+    if config.supernet is not None:
+        # The first rung: it has not seen the images that its run set aside.
+        given = {name: getattr(config, name) for name in INHERITED if name != "width"}
+        config = replace(config, **inherit(given, run_of_supernet(config.supernet, config, data)))
+    config = with_absolute_paths(config, data)
+    space = _space(config, data, device)
+    evaluations, scratch = SCRATCH_EVALUATIONS, config.scratch
+    threads = config.threads or cores()
+    if config.algorithm == TRUE_RANK:
+        evaluations = most_candidates(check_true_rank(config, space))
+        if scratch.at_once is None and data != "digits":  # whose images are too small to share
+            # Candidates come one by one, so that each may have all threads.
+            scratch = replace(scratch, at_once=min(threads, scratch.seeds))
     defaults = defaults_for(data, device.partition(":")[0])
-    space = config.space or defaults.space
-    settings = settings_of(config, space, data, device)
-    shared = space_of(space, settings).has_supernet
+    return replace(
+        config,
+        from_scratch=True,
+        device=device,
+        threads=threads,
+        scratch=scratch,
+        space=space.name,
+        space_settings=settings_of(config, space.name, data, device),
+        evaluations=config.evaluations or evaluations,
+        train_images=config.train_images or defaults.train_images,
+        validation_images=config.validation_images or defaults.validation_images,
+    )
+
+
+def not_plain() -> InputError:
+    """The error for a true-rank search of another space."""
+    return InputError(
+        f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another --algorithm"
+    )
+
+
+def check_true_rank(config: RunConfig, space: SearchSpace) -> PlainSpace:
+    """Refuse what a true-rank search cannot go through, or begin at.
+
+    Raises:
+        InputError: the space is no plain one, or networks to start from were given.
+    """
+    if not isinstance(space, PlainSpace):
+        raise not_plain()
+    if config.start is not None:
+        raise InputError(f"'{TRUE_RANK}' begins at the shallowest network; leave --start out")
+    return space
+
+
+def _space(config: RunConfig, data: str, device: str) -> SearchSpace:
+    name = config.space or defaults_for(data, device.partition(":")[0]).space
+    return space_of(name, settings_of(config, name, data, device))
+
+
+def _refuse_shared_weights(config: RunConfig, space: SearchSpace) -> None:
+    """Refuse what is about shared weights; the space may have some, which are not used."""
+    shared = space.has_supernet
     refused = {
         "joint": config.joint,
         "prune": config.prune is not None,
@@ -39,45 +96,12 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
         "algorithm saliency": config.algorithm == SALIENCY_SEARCH,
         "training": config.training != TrainingConfig(),
     }
+    why = (
+        "networks are trained from scratch here, without shared weights"
+        if shared
+        else f"the space '{space.name}' has no supernet: its networks are trained one by one"
+    )
     for setting, given in refused.items():
         if given:
-            why = (
-                "networks are trained from scratch here, without shared weights"
-                if shared
-                else f"the space '{space}' has no supernet: its networks are trained one by one"
-            )
             more = " (how they are trained is said by --scratch)" if setting == "training" else ""
             raise InputError(f"{why}; leave --{setting} out{more}")
-    if config.budget is not None:
-        raise InputError(
-            "--budget divides time between a supernet and its search; where networks are trained "
-            "from scratch give --scratch.epochs and --evaluations"
-        )
-    if config.algorithm == TRUE_RANK and config.start is not None:
-        raise InputError(f"'{TRUE_RANK}' begins at the shallowest network; leave --start out")
-    config = with_absolute_paths(config, data)
-    evaluations = config.evaluations or SCRATCH_EVALUATIONS
-    threads, scratch = config.threads or cores(), config.scratch
-    if config.algorithm == TRUE_RANK:
-        whole = space_of(space, settings)
-        if not isinstance(whole, PlainSpace):
-            raise InputError(
-                f"'{TRUE_RANK}' goes through the space 'plain'; give --space plain, or another "
-                "--algorithm"
-            )
-        evaluations = config.evaluations or most_candidates(whole)
-        if scratch.at_once is None and data != "digits":  # whose images are too small to share
-            # Candidates come one by one, so that each may have all threads.
-            scratch = replace(scratch, at_once=min(threads, scratch.seeds))
-    return replace(
-        config,
-        from_scratch=True,
-        device=device,
-        threads=threads,
-        scratch=scratch,
-        space=space,
-        space_settings=settings,
-        evaluations=evaluations,
-        train_images=config.train_images or defaults.train_images,
-        validation_images=config.validation_images or defaults.validation_images,
-    )

@@ -20,13 +20,7 @@ def fill_supernet(config: RunConfig, data: str, device: str) -> RunConfig:
         InputError: the other run cannot be used, or there is no such sampling of paths.
     """
     if config.supernet:
-        other = load(RunFolder.open(config.supernet).config)
-        trained_on = data_of(other.problem)
-        if data != trained_on:
-            raise InputError(
-                f"the supernet of {config.supernet} was trained on '{trained_on}', not on the data "
-                f"of '{config.problem}'; give --problem {other.problem}"
-            )
+        other = run_of_supernet(config.supernet, config, data)
         if config.training not in (TrainingConfig(), other.training):
             raise InputError(
                 f"the supernet of {config.supernet} is trained already; leave the settings of "
@@ -57,3 +51,19 @@ def fill_supernet(config: RunConfig, data: str, device: str) -> RunConfig:
         validation_images=config.validation_images or defaults.validation_images,
         training=replace(config.training, **training),
     )
+
+
+def run_of_supernet(path: str, config: RunConfig, data: str) -> RunConfig:
+    """The settings of the run whose supernet is used again.
+
+    Raises:
+        InputError: it is no run, or one of other data.
+    """
+    other = load(RunFolder.open(path).config)
+    trained_on = data_of(other.problem)
+    if data != trained_on:
+        raise InputError(
+            f"the supernet of {path} was trained on '{trained_on}', not on the data of "
+            f"'{config.problem}'; give --problem {other.problem}"
+        )
+    return other
