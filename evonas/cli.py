@@ -28,7 +28,7 @@ USAGE_ERROR, INTERRUPTED = 2, 130
 
 # What decides how much memory a verb takes; the others take little.
 SIZES = {
-    "run": "--training.batch-size, --width or --image-size",
+    "run": "--training.batch-size (or --scratch.batch-size), --width or --image-size",
     "measure-latency": "--batch-size or --input-shape",
 }
 
@@ -380,6 +380,7 @@ def _show_plan(planned: Any) -> None:
         print(f"data: a table of {len(problem.genes)} networks; the search takes seconds")
         return
     if not planned.expected:
+        print("how long: shown as soon as the first network has been trained; not measured before")
         return
     for stage, seconds in planned.expected.items():
         print(f"{stage}: about {seconds:.0f} s")
@@ -408,14 +409,17 @@ def _show_run(done: Any, plugins: str = "") -> None:
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
     history = done.history
     if done.folder.decisions.is_file():
-        networks, columns, values = read_table(done.folder.decisions, text="network")
-        sure = values[:, columns.index("exceeds_noise")]
-        print(
-            f"decisions   {done.folder.decisions}: {len(networks)} candidates, "
-            f"{sum(sure.tolist()):.0f} decided by more than noise"
+        networks, columns, values = read_table(
+            done.folder.decisions, text="network", ignored=("decision",)
         )
-        return
-    if len(history) and history.evaluations[-1] < done.config.evaluations:
+        sure = [value for value in values[:, columns.index("exceeds_noise")].tolist() if value == 1]
+        print(
+            f"decisions   {done.folder.decisions}: {len(networks)} candidates, {len(sure)} decided "
+            "by more than noise"
+        )
+        if len(history) and history.evaluations[-1] < done.config.evaluations:
+            return  # it came to its own end
+    elif len(history) and history.evaluations[-1] < done.config.evaluations:
         print(
             f"no more networks were found that are new and keep the limits, after "
             f"{history.evaluations[-1]} of {done.config.evaluations}"
@@ -502,6 +506,7 @@ def _problems(options: Sequence[str], started: float) -> int:
         table.add_row(problem, ", ".join(objectives), space, *cells)
     _print_table(table)
     print("with a cost of your own: --cost latency=FILE --problem cifar10-latency")
+    print("networks trained from scratch, one by one: --space plain, or --from-scratch")
     return 0
 
 

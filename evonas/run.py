@@ -116,10 +116,12 @@ class Run:
     def problem(self, device: str = "auto") -> AnyProblem:
         """The problem with its trained supernet, or what it has trained, ready to evaluate.
 
+        What networks it trains from scratch on top of that stay in memory.
+
         Args:
             device: "auto" is the run's own where there is such a device, else what there is.
         """
-        return self._workspace(device).ready_problem(self.folder)
+        return self._workspace(device).ready_problem(self.folder, read_only=True)
 
     def supernet(self, device: str = "auto") -> Supernet:
         """The trained supernet; ``device`` as for `problem`.
@@ -248,7 +250,8 @@ def _training_summary(config: RunConfig) -> list[str]:
     training = config.training
     if config.from_scratch:
         epochs, seeds = config.scratch.epochs, config.scratch.seeds
-        each = f"{epochs} epochs" + (f" and {seeds} seeds" if seeds > 1 else "")
+        each = "an epoch" if epochs == 1 else f"{epochs} epochs"
+        each += f" and {seeds} seeds" if seeds > 1 else ""
         return [*config.space_settings, f"networks trained from scratch for {each}"]
     if config.supernet:
         return [f"supernet of {config.supernet}"]

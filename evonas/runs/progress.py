@@ -203,7 +203,7 @@ class QuietProgress:
             except BaseException:
                 self._line(f"{name}: broken off at {meter.text}")
                 raise
-        how = "done" if meter.done >= total else "stopped"
+        how = "done" if meter.done >= meter.total else "stopped"
         self._line(f"{name}: {how} in {format_seconds(meter.seconds)}, {meter.end}")
 
     def say(self, text: str) -> None:

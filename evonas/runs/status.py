@@ -36,6 +36,7 @@ class RunStatus:
         folder: the run's path.
         stages: in order; empty for a run that never began.
         evaluations: networks evaluated so far.
+        trainings: of networks from scratch that have ended; None where none has.
         budget: evaluations that the search may spend; None before the search begins.
         front: members of the front so far that were evaluated and are feasible; None before.
         hypervolume: so far; None where unknown.
@@ -48,6 +49,7 @@ class RunStatus:
     folder: Path
     stages: tuple[StageStatus, ...]
     evaluations: int
+    trainings: int | None
     budget: int | None
     front: int | None
     hypervolume: float | None
@@ -64,6 +66,8 @@ class RunStatus:
             lines.append("stages       " + ", ".join(_stage_text(stage) for stage in self.stages))
         if self.budget is not None:
             lines.append(f"evaluations  {self.evaluations} of {self.budget}")
+        if self.trainings is not None:
+            lines.append(f"trainings    {self.trainings} have ended")
         if self.front is not None:
             lines.append(f"front        {self.front} networks")
         if self.hypervolume is not None:
@@ -111,6 +115,7 @@ def read_status(path: Path | str, stages: Sequence[Stage] | None = None) -> RunS
         folder=folder.path,
         stages=told,
         evaluations=_evaluations(searches),
+        trainings=len(list(folder.trainings.glob("[!.]*.safetensors"))) or None,
         budget=searches[-1].evaluations if searches else None,
         front=_front_size(searches),
         hypervolume=closed[-1].hypervolume if closed else None,

@@ -11,6 +11,7 @@ from evonas.analysis.saliency import SaliencyTable
 from evonas.analysis.tables import write_table
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem, ScratchProblem
+from evonas.problems.scratch import never
 from evonas.runs import (
     Context,
     GenerationReport,
@@ -24,6 +25,7 @@ from evonas.runs import (
 )
 from evonas.search import TrueRankSearch
 from evonas.search.registry import TRUE_RANK
+from evonas.search.true_rank import numbers_of
 from evonas.spaces import PlainSpace
 from evonas.stages.start import held_by, read_networks, start_file, with_start
 from evonas.stages.workspace import Workspace
@@ -87,19 +89,19 @@ class SearchFront:
             ended.unlink(missing_ok=True)  # until this search has ended
         assert config.evaluations
         with context.progress.stage("search", config.evaluations, "networks") as progress:
-            seen = trainings = 0
+            seen = whole = 0
 
             def tell(report: GenerationReport) -> None:
-                nonlocal seen
+                nonlocal seen, whole
                 numbers = {} if report.hypervolume is None else {"hypervolume": report.hypervolume}
                 progress.advance(max(0, report.evaluations - seen), **numbers)
-                seen = max(seen, report.evaluations)
+                seen, whole = max(seen, report.evaluations), 0
 
             def trained(training: Training) -> None:
-                nonlocal seen, trainings
-                trainings += 1
-                if trainings % problem.trainings == 0 and training.epochs == problem.config.epochs:
-                    seen += 1
+                nonlocal seen, whole
+                whole += training.epochs == problem.config.epochs  # not one of a promotion
+                if whole == problem.trainings:
+                    seen, whole = seen + 1, 0
                     progress.advance(1, error=training.error)
 
             if isinstance(problem, ScratchProblem):
@@ -115,8 +117,10 @@ class SearchFront:
                     on_generation=tell,
                     restart=self.restart,
                 )
-            if not outcome.stopped:
-                progress.finish()
+            if isinstance(problem, ScratchProblem):
+                problem.stop, problem.on_training = never, None  # the stage is over
+            if isinstance(outcome.algorithm, TrueRankSearch) and not outcome.stopped:
+                progress.finish()  # it may have had fewer candidates than it could have had
         if hasattr(outcome.algorithm, "architectures") and not outcome.stopped:
             coefficients = joint.coefficients if joint else outcome.algorithm.coefficients
             write_architectures(context.folder, problem, outcome, coefficients)
@@ -133,16 +137,16 @@ class SearchFront:
 def write_decisions(
     folder: RunFolder, problem: ArchitectureProblem, algorithm: TrueRankSearch
 ) -> None:
-    """Write what was made of each candidate, in order; numbers as in `Decision`, in images."""
+    """Write what was made of each candidate, in order; numbers as of `numbers_of`, in images."""
     space, decisions = problem.space.base, algorithm.decisions
     assert isinstance(space, PlainSpace)
+    rows = [numbers_of(decision) for decision in decisions]
     write_table(
         folder.decisions,
-        ("correct", "reference", "margin", "noise", "exceeds_noise"),
-        np.array(
-            [(d.correct, d.reference, d.margin, d.noise, d.exceeds_noise) for d in decisions]
-        ).reshape(-1, 5),
+        list(rows[0]),
+        np.array([list(row.values()) for row in rows]),
         texts=("network", [space.decode(space.genome(d.architecture)) for d in decisions]),
+        notes=("decision", [f"{d.phase}: {d.outcome}" for d in decisions]),
     )
 
 
