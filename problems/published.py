@@ -35,7 +35,9 @@ class PublishedTable:
 
     Attributes:
         file: name of the file in the data folder.
+        title: as papers call it.
         source: who publishes it.
+        data: name of the data set that its networks were trained and tested on.
         space: name of the search space.
         num_classes: of the images that it was measured on.
         input_shape: of these images.
@@ -45,7 +47,9 @@ class PublishedTable:
     """
 
     file: str
+    title: str
     source: str
+    data: str
     space: str
     num_classes: int
     input_shape: tuple[int, int, int]
@@ -55,6 +59,10 @@ class PublishedTable:
     def get_space(self) -> SearchSpace:
         """The space that was measured."""
         return get_space(self.space, self.num_classes, self.input_shape)
+
+    def is_in(self, data_dir: str | Path | None) -> bool:
+        """Whether its file is in a folder; False where that is None or missing."""
+        return data_dir is not None and (Path(data_dir).expanduser() / self.file).is_file()
 
     def load(self, data_dir: str | Path | None) -> Measured:
         """Read the table.
@@ -147,7 +155,9 @@ _NB201_SOURCE = (
 def _nb201_table(data: str, num_classes: int, side: int) -> PublishedTable:
     return PublishedTable(
         file="nas-bench-201.npz",
+        title="NAS-Bench-201",
         source=_NB201_SOURCE,
+        data=data.replace("_", "-"),
         space="nb201",
         num_classes=num_classes,
         input_shape=(3, side, side),
@@ -159,7 +169,9 @@ def _nb201_table(data: str, num_classes: int, side: int) -> PublishedTable:
 TABLES: dict[str, PublishedTable] = {
     "nasbench-macro": PublishedTable(
         file="nas-bench-macro_cifar10.json",
+        title="NAS-Bench-Macro",
         source="the repository xiusu/NAS-Bench-Macro",
+        data="cifar10",
         space="macro",
         num_classes=10,
         input_shape=(3, 32, 32),
@@ -169,3 +181,9 @@ TABLES: dict[str, PublishedTable] = {
     "nasbench201-cifar100": _nb201_table("cifar100", 100, 32),
     "nasbench201-imagenet16-120": _nb201_table("imagenet16_120", 120, 16),
 }
+
+
+def table_of(data: str, space: str) -> str | None:
+    """Name of the published table of a data set and a space; None where there is none."""
+    names = [name for name, t in TABLES.items() if (t.data, t.space) == (data, space)]
+    return names[0] if names else None
