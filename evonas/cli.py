@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from evonas import __version__
-from evonas.config import LatencyConfig, RetrainConfig, RunConfig, load
+from evonas.config import LatencyConfig, RetrainConfig, RunConfig, ScratchConfig, load
 from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
@@ -30,6 +30,7 @@ USAGE_ERROR, INTERRUPTED = 2, 130
 SIZES = {
     "run": "--training.batch-size (or --scratch.batch-size), --width or --image-size",
     "measure-latency": "--batch-size or --input-shape",
+    "fidelity": "--scratch.batch-size or --scratch.at-once",
 }
 
 
@@ -107,6 +108,31 @@ class ExportCommand:
     """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
     plugin: tuple[str, ...] = ()
     """Python files of your own that register a space or a data set, run before all else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FidelityCommand:
+    """Measure how well the supernet of a finished run ranks networks.
+
+    Networks spread over the costs are looked up in the published table of the space and data set,
+    or trained from scratch. What is not said is as it was in the run.
+    """
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    networks: int | None = None
+    """Networks that are compared; by default 100 that are looked up, or 20 that are trained."""
+    by: str | None = None
+    """"table" or "scratch"; by default the table, where it is in the data folder and nothing is
+    said of trainings."""
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    """How networks are trained."""
+    data_dir: str | None = None
+    """Folder of the data, where it has moved."""
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space or a data set, run before all else."""
+    quiet: bool = False
+    """Show no progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +262,7 @@ def _run(options: Sequence[str], started: float) -> int:
         assert settings
         _show_plan(plan(settings, started=started, measure=True))
         return 0
-    plugins = "".join(f" --plugin {shlex.quote(path)}" for path in command.plugin)
+    plugins = _plugin_words(command.plugin)
     try:
         done = run(
             settings,
@@ -279,6 +305,7 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         base = replace(base, problem=other.problem)
         if _value(options, "--problem") is None:
             base = replace(base, cost=other.cost)
+    base = _other_fidelity(base, options)
     if budget and _value(options, "--evaluations"):
         if supernet or _value(options, "--training.steps"):
             raise InputError(
@@ -298,6 +325,16 @@ def _other_pruning(base: RunConfig, options: Sequence[str]) -> RunConfig:
     if _value(options, "--prune-to"):
         return replace(base, prune_keep=None)
     return replace(base, prune_to=None) if _value(options, "--prune-keep") else base
+
+
+def _other_fidelity(base: RunConfig, options: Sequence[str]) -> RunConfig:
+    """Stored settings without those of trainings that the command line has no use for."""
+    none, by = _value(options, "--fidelity") == "0", _value(options, "--fidelity-by")
+    if base.from_scratch or not (none or by == "table"):
+        return base
+    if base.retrain is not None:
+        return replace(base, fidelity_by=None)
+    return replace(base, fidelity_by=None, scratch=ScratchConfig())
 
 
 def _merged(options: Sequence[str], name: str) -> list[str]:
@@ -341,6 +378,11 @@ def _run_plugins(options: Sequence[str]) -> list[str]:
     for path in _values(merged, "--plugin"):
         _run_plugin(path)
     return merged
+
+
+def _plugin_words(paths: Sequence[str]) -> str:
+    """What a command that goes on says of plugins."""
+    return "".join(f" --plugin {shlex.quote(path)}" for path in paths)
 
 
 def _run_plugin(path: str) -> None:
@@ -402,11 +444,14 @@ def _show_run(done: Any, plugins: str = "") -> None:
         print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
         _print_networks(networks, columns, values)
     print(f"run folder  {path}")
-    more = [f"{name}.png" for name in ("hypervolume", "distributions", "saliency", "pruning")]
+    drawn = ("hypervolume", "distributions", "saliency", "pruning", "fidelity")
+    more = [f"{name}.png" for name in drawn]
     there = [name for name in more if (done.folder.figures / name).is_file()]
     print(f"figures     {', '.join([str(done.folder.figures / 'front.png'), *there])}")
     if not len(front):
         print("no network evaluated keeps the constraints; loosen them, or raise --evaluations")
+    if done.folder.fidelity.is_file():
+        print(f"fidelity    {done.fidelity.summary()}")
     history = done.history
     if done.folder.decisions.is_file():
         networks, columns, values = read_table(
@@ -429,6 +474,30 @@ def _show_run(done: Any, plugins: str = "") -> None:
         f"search on   python -m evonas.run --resume {path} "
         f"--evaluations {2 * done.config.evaluations}{plugins}"
     )
+
+
+def _fidelity(options: Sequence[str], started: float) -> int:
+    """Measure how well the supernet of a finished run ranks networks."""
+    from evonas.fidelity import measure_fidelity
+    from evonas.run import Stopped
+
+    command = _parse(FidelityCommand, _run_plugins(options), "fidelity")
+    try:
+        done = measure_fidelity(
+            command.run,
+            networks=command.networks,
+            by=command.by,
+            scratch=command.scratch,
+            data_dir=command.data_dir,
+            quiet=command.quiet,
+        )
+    except Stopped as stopped:
+        print(f"\n{stopped}{_plugin_words(command.plugin)}", file=sys.stderr)
+        return INTERRUPTED
+    print(done.fidelity.summary())
+    print(f"table       {done.folder.fidelity}")
+    print(f"figure      {done.folder.figures / 'fidelity.png'}")
+    return 0
 
 
 def _status(options: Sequence[str], started: float) -> int:
@@ -568,6 +637,7 @@ VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
     "status": _status,
     "retrain": _retrain,
     "export": _export,
+    "fidelity": _fidelity,
     "problems": _problems,
     "measure-latency": _measure_latency,
 }

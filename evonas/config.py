@@ -226,6 +226,13 @@ class RunConfig:
     cost: tuple[str, ...] = ()
     """Costs of your own, NAME=FILE with a CSV of a number for each gene and choice, such as
     "latency=my_device.csv"; then --problem cifar10-latency and --constraint "latency<=3.5"."""
+    fidelity: int | None = None
+    """Networks, spread over the costs, whose errors by shared weights are compared in the end with
+    true ones: how well the supernet ranks. By default 0; 100 where the data folder holds a
+    published table of the space and data set, or what a twentieth of --budget scores."""
+    fidelity_by: str | None = None
+    """With --fidelity: "table" (the published one; the default where it is there) or "scratch":
+    the networks are trained as --scratch says."""
     budget: str | None = None
     """Time for everything, such as "90s", "10m" or "2h"; becomes fixed numbers before the start."""
     seed: int = 1
@@ -268,6 +275,7 @@ class RunConfig:
         _at_least(self, "prune_to", 1)
         _at_least(self, "prune_keep", 0.0, strict=True)
         _at_least(self, "prune_epochs", 0.0)
+        _at_least(self, "fidelity", 0)
         _at_least(self, "seed", 0)
         _at_least(self, "width", 0.0, strict=True)
         _at_least(self, "train_images", 2)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
-from evonas.analysis import Front, History, RetrainedNetworks
+from evonas.analysis import Front, History, RankFidelity, RetrainedNetworks
 from evonas.atomic import write_json_atomic
 from evonas.config import (
     RetrainConfig,
@@ -36,12 +36,14 @@ from evonas.runs import (
     Context,
     Interrupt,
     RunFolder,
+    Stage,
     locked,
     open_progress,
     run_stages,
 )
 from evonas.search.joint import begin
 from evonas.stages import (
+    MeasureFidelity,
     Plan,
     PruneSupernet,
     RetrainMembers,
@@ -53,6 +55,7 @@ from evonas.stages import (
     WriteResults,
     plan,
 )
+from evonas.stages.fidelity_plan import resettle_fidelity, resumed_fidelity
 from evonas.stages.filling import use_threads
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file, write_networks
@@ -113,6 +116,11 @@ class Run:
         """Evaluations, hypervolume and seconds per generation."""
         return History.load(self.folder.path)
 
+    @property
+    def fidelity(self) -> RankFidelity:
+        """How well the supernet ranks a sample of networks, where that was measured."""
+        return RankFidelity.load(self.folder.path)
+
     def problem(self, device: str = "auto") -> AnyProblem:
         """The problem with its trained supernet, or what it has trained, ready to evaluate.
 
@@ -152,7 +160,7 @@ def run(
 
     Args:
         config: the settings; where a run is resumed, those of ``Run.load(resume).config``, in which
-            more ``evaluations`` are the only change allowed.
+            more ``evaluations``, and what is said of rank fidelity, are the only changes allowed.
         resume: a run folder to go on with.
         restart_search: with ``resume``: begin the search anew, keeping all results.
         quiet: show no progress.
@@ -168,10 +176,11 @@ def run(
     if resume is None:
         planned = plan(config or RunConfig(), started=started)
         folder = _create(planned)
-        workspace = planned.workspace
+        workspace, stale = planned.workspace, False
     else:
         folder = RunFolder.open(resume)
         workspace = Workspace(_resumed(folder, config))
+        stale = resettle_fidelity(workspace, load(folder.config))
     settled = workspace.config
     with locked(folder):
         if workspace.computes:
@@ -180,6 +189,9 @@ def run(
         if resume is not None:
             folder.sweep()
             _check_data(folder, workspace)
+            if stale:
+                folder.fidelity.unlink(missing_ok=True)
+                (folder.figures / "fidelity.png").unlink(missing_ok=True)
             _keep_settings(folder, settled)
             if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
@@ -222,11 +234,13 @@ def _guiding_stages(workspace: Workspace) -> list[ScoreSaliency]:
     return [] if workspace.config.saliency is None else [ScoreSaliency(workspace)]
 
 
-def _last_stages(workspace: Workspace) -> list[RetrainMembers]:
-    config = workspace.config
-    if config.retrain is None:
-        return []
-    return [RetrainMembers(workspace, config.retrain, config.scratch)]
+def _last_stages(workspace: Workspace) -> list[Stage]:
+    config, stages = workspace.config, list[Stage]()
+    if config.retrain is not None:
+        stages.append(RetrainMembers(workspace, config.retrain, config.scratch))
+    if config.fidelity:
+        stages.append(MeasureFidelity(workspace))
+    return stages
 
 
 def summary(config: RunConfig) -> str:
@@ -239,6 +253,11 @@ def summary(config: RunConfig) -> str:
         *([f"pruning: {config.prune} by {config.prune_by}"] if config.prune else []),
         *([f"saliency: {config.saliency}"] if config.saliency else []),
         *([f"{config.retrain} members retrained"] if config.retrain else []),
+        *(
+            [f"rank fidelity of {config.fidelity} by {config.fidelity_by}"]
+            if config.fidelity
+            else []
+        ),
         *config.cost,
         *config.constraint,
         f"seed {config.seed}",
@@ -405,7 +424,7 @@ def _version(name: str) -> str | None:
 
 
 def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
-    """The stored settings, with more evaluations if those were asked for."""
+    """The stored settings, with more evaluations or another rank fidelity, if asked for."""
     stored = load(folder.config)
     training = stored.training.steps or stored.from_scratch or data_of(stored.problem) in TABLES
     if not (stored.evaluations and stored.space and training):
@@ -433,12 +452,16 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
             f"{name}={os.path.abspath(os.path.expanduser(new_costs[name]))}" for name in old_costs
         ]
         stored = replace(stored, cost=tuple(moved))
+    stored = resumed_fidelity(stored, config)
+    if not stored.from_scratch and data_of(stored.problem) not in TABLES:
+        ours = ("fidelity", "fidelity_by") + (("scratch.",) if stored.retrain is None else ())
+        changed = {name: pair for name, pair in changed.items() if not name.startswith(ours)}
     more = changed.pop("evaluations", None)
     if changed:
         name, (old, new) = next(iter(changed.items()))
         raise InputError(
             f"{folder.path} was run with {name} = {old}, not {new}; resume it without that "
-            "setting, or start a new run (only --evaluations can be raised)"
+            "setting, or start a new run (only --evaluations can be raised, and --fidelity changed)"
         )
     if more is None:
         return stored

@@ -17,7 +17,7 @@ sys.meta_path.insert(0, Absent())
 """
 LIGHT = ["", ".operators", ".spaces", ".data", ".problems", ".search", ".runs", ".analysis",
          ".config", ".cli", ".run", ".stages", ".latency", ".training", ".supernet",
-         ".export"]  # fmt: skip
+         ".export", ".fidelity"]  # fmt: skip
 
 
 def run_without_torch(program: str) -> subprocess.CompletedProcess[str]:

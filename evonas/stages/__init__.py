@@ -1,5 +1,6 @@
-"""The stages of the main job: plan, supernet (joint, or pruning), saliency, search, results."""
+"""The stages of the main job: plan, supernet (joint, pruning), saliency, search, results, ranks."""
 
+from evonas.stages.fidelity import MeasureFidelity
 from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
 from evonas.stages.pruning import PruneSupernet
@@ -11,6 +12,7 @@ from evonas.stages.supernet import TrainSupernet
 from evonas.stages.workspace import Workspace
 
 __all__ = [
+    "MeasureFidelity",
     "Plan",
     "PruneSupernet",
     "RetrainMembers",

@@ -11,15 +11,15 @@ from evonas.problems import ScratchProblem, SupernetProblem
 from evonas.problems.defaults import SALIENCY_BATCHES
 from evonas.problems.registry import data_of
 from evonas.search.joint import WARM_UP, check_turns
+from evonas.stages.fidelity import SCRATCH, training_seconds
+from evonas.stages.fidelity_plan import fidelity_seconds, settle_fidelity, within_budget
 from evonas.stages.filling import fill, use_threads
-from evonas.stages.filling.machine import cores
 from evonas.stages.start import read_networks
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
 from evonas.supernet.struck import CRITERION as PRUNE_BY
 from evonas.supernet.variants import OF_CHILDREN, passes_of
-from evonas.training.recipes import settle
 from evonas.training.schedule import HALF_STEP, LEAST_STEPS, check_batch
 
 # Share of a budget that the search may take; what it does not need goes to the training.
@@ -39,10 +39,12 @@ class Timing:
     Attributes:
         step: seconds of one training step, with what distributions score meanwhile.
         image: seconds to score one network on one validation image.
+        training: seconds that one training from scratch adds, where the run makes some.
     """
 
     step: float
     image: float
+    training: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,12 @@ class Plan:
         train = 0.0 if config.supernet else config.training.steps * timing.step
         name = "joint" if config.joint else "pruning" if config.prune else "supernet"
         saliency = timing.image * _images_of_saliency(self.workspace)
+        fidelity = fidelity_seconds(config, images * timing.image, timing.training)
         return {
             name: train + timing.image * _images_of_pruning(self.workspace),
             **({"saliency": saliency} if config.saliency else {}),
             "search": config.evaluations * images * timing.image,
+            **({"fidelity": fidelity} if config.fidelity else {}),
         }
 
 
@@ -123,8 +127,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if not filled.supernet:
         _check_batch(filled, problem)
     if filled.retrain is not None:
-        filled = _with_recipe(filled, problem)
-        workspace.config = filled
+        workspace.config = _with_recipe(workspace)
+    filled = settle_fidelity(workspace)
     free = _left_open(config)
     undecided = bool(free - {"validation_images"})
     if "steps" not in free:
@@ -137,14 +141,19 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     timing = _measure(workspace, getattr(algorithm, "n_offsprings", filled.pop_size))
     if not undecided:
         return Plan(filled, workspace, timing)
+    left = seconds(config.budget or 0) - (time.perf_counter() - started)
+    images = len(problem.data.validation)
+    if config.fidelity is None and filled.fidelity:
+        filled = within_budget(filled, images * timing.image, left)
+    beside = timing.image * (_images_of_pruning(workspace) + _images_of_saliency(workspace))
     numbers = divide(
-        seconds(config.budget or 0) - (time.perf_counter() - started),
+        left,
         timing,
         filled,
-        images=len(problem.data.validation),
+        images=images,
         free=free,
         least=max(least, filled.pop_size),
-        beside=timing.image * (_images_of_pruning(workspace) + _images_of_saliency(workspace)),
+        beside=beside + fidelity_seconds(filled, images * timing.image, timing.training),
     )
     _check_joint(numbers)
     _check_pruning(numbers, problem)
@@ -154,21 +163,15 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     return Plan(numbers, workspace, timing)
 
 
-def _with_recipe(config: RunConfig, problem: SupernetProblem) -> RunConfig:
+def _with_recipe(workspace: Workspace) -> RunConfig:
     """All numbers by which members of the front are trained alone."""
+    config = workspace.config
     if config.scratch.recipe == FINE_TUNE and config.width != 1:
         raise InputError(
             f"the shared weights have width {config.width:g} and fit no network of the space; "
             "leave --scratch.recipe fine-tune out, or give --width 1"
         )
-    scratch = settle(
-        config.scratch,
-        side=min(problem.space.input_shape[1:]),
-        images=len(problem.data.train),
-        device=problem.data.train.device.type,
-        threads=config.threads or cores(),
-    )
-    return replace(config, scratch=scratch)
+    return replace(config, scratch=workspace.settled_scratch())
 
 
 def _left_open(config: RunConfig) -> frozenset[str]:
@@ -296,7 +299,8 @@ def _measure(workspace: Workspace, networks: int) -> Timing:
     image = time_evaluation(supernet, networks=networks)
     if workspace.config.joint:
         step += networks * image * images_of_a_turn(workspace)
-    return Timing(step, image)
+    trains = workspace.config.fidelity_by == SCRATCH
+    return Timing(step, image, training_seconds(workspace) if trains else 0.0)
 
 
 def images_of_a_turn(workspace: Workspace) -> float:

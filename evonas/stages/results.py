@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evonas.analysis import Front, History, save_figures
+from evonas.analysis import Front, History, save_fidelity, save_figures
 from evonas.errors import InputError
 from evonas.runs import Context, RunFolder, Search, distinct_results, read_lines, read_searches
 from evonas.stages.workspace import Workspace
@@ -43,6 +43,8 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
     front.write(folder.front)
     History.from_searches(searches, name=folder.name).write(folder.history)
     save_figures(folder)
+    if folder.fidelity.is_file():
+        save_fidelity(folder)  # it marks the members of the front
     return front
 
 

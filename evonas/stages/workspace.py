@@ -25,6 +25,7 @@ from evonas.runs.memory import hand_over
 from evonas.search import get_algorithm
 from evonas.search.registry import TRUE_RANK
 from evonas.spaces import SearchSpace
+from evonas.training.recipes import settle
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -142,6 +143,21 @@ class Workspace:
             costs={c: f for c, f in problem.costs.items() if c not in ("params", "macs")},
             seed=self.config.seed,
             name=self.config.problem,
+        )
+
+    def settled_scratch(self) -> ScratchConfig:
+        """All numbers by which single networks are trained on the images of the supernet.
+
+        Raises:
+            InputError: a setting means nothing for these images.
+        """
+        data = self.supernet_problem().data
+        return settle(
+            self.config.scratch,
+            side=min(data.input_shape[1:]),
+            images=len(data.train),
+            device=data.train.device.type,
+            threads=self.config.threads or 1,
         )
 
     def supernet_problem(self) -> SupernetProblem:

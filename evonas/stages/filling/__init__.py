@@ -1,12 +1,13 @@
 """From what the user said to every number that a run needs but a budget decides."""
 
-from evonas.config import RunConfig, ScratchConfig, TrueRankConfig
+from evonas.config import RunConfig, TrueRankConfig
 from evonas.device import resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
 from evonas.search import list_algorithms
 from evonas.search.registry import TRUE_RANK
+from evonas.stages.fidelity_plan import fill_fidelity
 from evonas.stages.filling.machine import use_threads
 from evonas.stages.filling.methods import fill_distributions, fill_pruning, fill_saliency
 from evonas.stages.filling.scratch import fill_scratch, not_plain, trains_from_scratch
@@ -37,15 +38,10 @@ def fill(config: RunConfig) -> RunConfig:
             f"--algorithm {TRUE_RANK}, or leave them out"
         )
     if data in TABLES:
-        return fill_table(config, data)
+        return fill_fidelity(fill_table(config, data))
     device = resolve_device(config.device)
     if trains_from_scratch(config, data, device):
-        return fill_scratch(config, data, device)
+        return fill_fidelity(fill_scratch(config, data, device))
     if config.algorithm == TRUE_RANK:
         raise not_plain()
-    if config.scratch != ScratchConfig() and config.retrain is None:
-        raise InputError(
-            "nothing in this run trains networks from scratch; leave the settings of --scratch "
-            "out, or give --retrain or --from-scratch"
-        )
-    return fill_supernet(config, data, device)
+    return fill_fidelity(fill_supernet(config, data, device))

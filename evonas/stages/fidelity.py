@@ -1,0 +1,196 @@
+"""The stage that compares what the supernet says of some networks with what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evonas.analysis import RankFidelity, save_fidelity
+from evonas.analysis.quantities import plural
+from evonas.errors import EvaluationStopped, InputError
+from evonas.operators import StratifiedSampling
+from evonas.problems import ArchitectureProblem, ScratchProblem, SupernetProblem
+from evonas.problems.published import TABLES, table_of
+from evonas.problems.registry import data_of, published_problem
+from evonas.runs import Context, RunFolder
+from evonas.stages.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evonas.config import RunConfig
+    from evonas.training import Training
+
+# What true errors are: those of a published table, or of trainings of one's own.
+TABLE, SCRATCH = "table", "scratch"
+# Networks scored between two looks at the stop flag; together, since they share layers.
+SCORED_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class MeasureFidelity:
+    """Scores a sample by the trained supernet, and looks its true errors up or trains it.
+
+    Each training is kept as it ends; scores are made anew after a crash. The sample is that of
+    `compared_networks`: as many as the run's ``fidelity``, or all that there are.
+    """
+
+    workspace: Workspace
+    name: str = "fidelity"
+
+    def done(self, run: RunFolder) -> bool:
+        """Whether the table, with all networks in it, and its figure are there."""
+        return (run.figures / "fidelity.png").is_file() and self._measured(run)
+
+    def _measured(self, run: RunFolder) -> bool:
+        if not run.fidelity.is_file():
+            return False
+        try:
+            networks = RankFidelity.load(run.path).networks
+        except InputError:
+            return False
+        if len(networks) == self.workspace.config.fidelity:
+            return True
+        self.workspace.narrow_as(run)  # of a small space there may be no more
+        return len(networks) == len(self._networks())
+
+    def _networks(self) -> np.ndarray:
+        config, problem = self.workspace.config, self.workspace.problem
+        assert config.fidelity
+        return compared_networks(problem, config.fidelity, seed=config.seed)
+
+    def run(self, context: Context) -> None:
+        """Measure and draw; what is measured already is only drawn."""
+        folder, config = context.folder, self.workspace.config
+        if not self._measured(folder):
+            self.workspace.ready_problem(folder)
+            problem, X = self.workspace.supernet_problem(), self._networks()
+            estimated = scored(problem, X, context)
+            if estimated is None:
+                return
+            if config.fidelity_by == TABLE:
+                true, source = published_errors(config, problem, X)
+            else:
+                scratch = self.workspace.scratch_problem(folder, config.scratch)
+                trained = trained_errors(scratch, X, context)
+                if trained is None:
+                    return
+                true, source = trained, source_of(scratch)
+            names = list(dict.fromkeys([*problem.cheap, *problem.costs]))
+            record = RankFidelity(
+                tuple(problem.space.decode(x) for x in X),
+                estimated,
+                true,
+                source,
+                tuple(names),
+                np.column_stack([np.asarray(problem.costs[name](X), float) for name in names]),
+                folder.name,
+            )
+            record.write(folder.fidelity)
+            context.progress.say(f"rank fidelity: {record.summary()}")
+        save_fidelity(folder)
+
+
+def compared_networks(problem: ArchitectureProblem, k: int, *, seed: int = 1) -> np.ndarray:
+    """Networks spread evenly over the costs, canonical, distinct, and within all limits.
+
+    Args:
+        problem: gives space, costs and limits.
+        k: how many.
+        seed: of the draw.
+
+    Returns:
+        int (k, n_var); fewer rows where there are no more such networks.
+    """
+    drawn = StratifiedSampling()(problem, k, random_state=np.random.default_rng(seed)).get("X")
+    X = problem.canonical(np.asarray(drawn, dtype=np.int64))
+    return X[np.sort(np.unique(X, axis=0, return_index=True)[1])]
+
+
+def scored(problem: SupernetProblem, X: np.ndarray, context: Context) -> np.ndarray | None:
+    """Errors by shared weights, percent, (k,); None where it was asked to stop.
+
+    What the search has scored is known already.
+    """
+    column = problem.objectives.index("error")
+    errors: list[np.ndarray] = []
+    with context.progress.stage("estimates", len(X), "networks") as progress:
+        for start in range(0, len(X), SCORED_AT_ONCE):
+            if context.stop():
+                return None
+            errors.append(problem.evaluate(X[start:][:SCORED_AT_ONCE])[:, column])
+            progress.advance(len(errors[-1]))
+    return np.concatenate(errors)
+
+
+def published_errors(
+    config: RunConfig, problem: ArchitectureProblem, X: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Published test errors, percent, (k,), and what they are, in words.
+
+    Raises:
+        InputError: there is no such table, its file is missing or damaged, or lacks a network.
+    """
+    name = table_of(data_of(config.problem), problem.space.base.name)
+    if name is None:
+        raise no_table(config)
+    table = published_problem(f"{name}-params", data_dir=config.data_dir)
+    genomes = problem.space.lift(X)
+    known = table.feasible(genomes)
+    if not known.all():
+        lacks = problem.space.decode(X[int(np.argmin(known))])
+        raise InputError(
+            f"{TABLES[name].file} lacks {lacks}; replace it by a fresh copy from "
+            f"{TABLES[name].source}"
+        )
+    return table.evaluate(genomes)[:, 0], f"{TABLES[name].title}, published test error"
+
+
+def no_table(config: RunConfig) -> InputError:
+    """That nobody has published what is looked for."""
+    known = ", ".join(f"{t.space} on {t.data}" for t in TABLES.values())
+    return InputError(
+        f"there is no published table of the space '{config.space}' on '{data_of(config.problem)}' "
+        f"(there are {known}); compare with trainings, by scratch"
+    )
+
+
+def trained_errors(scratch: ScratchProblem, X: np.ndarray, context: Context) -> np.ndarray | None:
+    """Validation errors of trained networks, percent, (k,); None where it was asked to stop."""
+    done = sum(len(scratch.records(scratch.space.decode(x))) for x in X)
+    total = len(X) * scratch.trainings
+    with context.progress.stage("fidelity", total, "trainings", done=done) as progress:
+
+        def tell(training: Training) -> None:
+            progress.advance(1, error=training.error)
+
+        scratch.stop, scratch.on_training = context.stop, tell
+        try:
+            return np.asarray(scratch.evaluate(X)[:, scratch.objectives.index("error")])
+        except EvaluationStopped:
+            return None
+
+
+def source_of(scratch: ScratchProblem) -> str:
+    """What the errors of trained networks are, in words."""
+    config = scratch.config
+    assert config.epochs
+    return (
+        f"trained from scratch for {plural(config.epochs, 'epoch')}, "
+        f"{plural(config.seeds, 'seed')}, validation error"
+    )
+
+
+def training_seconds(workspace: Workspace) -> float:
+    """Seconds that one of the trainings adds, timed on a network of average multiply-adds."""
+    from evonas.training.timing import time_training
+
+    config, problem = workspace.config, workspace.supernet_problem()
+    assert config.fidelity
+    X = compared_networks(problem, config.fidelity, seed=config.seed)
+    macs = problem.space.macs(X)
+    mid = X[int(np.abs(macs - macs.mean()).argmin())]
+    build: Callable = partial(problem.space.build, mid)
+    return time_training(build, problem.data, config.scratch)
