@@ -7,7 +7,8 @@ from torch import nn
 
 from evonas.spaces import DartsSpace
 from evonas.supernet.darts import SharedDarts
-from evonas.supernet.network import initialise, shared_network, use_batch_statistics
+from evonas.supernet.network import shared_network, use_batch_statistics
+from evonas.training.initial import initialise
 
 NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
 
