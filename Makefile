@@ -11,7 +11,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m evonas.run --problem digits-params $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

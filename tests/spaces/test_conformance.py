@@ -22,7 +22,7 @@ RULES = {
 # Networks to count; of large ones fewer.
 COUNTED = {"darts": 10, "plain": 50}
 FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -196,7 +196,7 @@ def test_tables_add_up(space, random_state):
 @pytest.mark.parametrize("name", list_spaces())
 def test_counts_equal_the_built_network(name):
     space = get_space(name)
-    X = space.sample(COUNTED.get(name, 200), np.random.default_rng(2))
+    X = space.sample(COUNTED.get(name, 80), np.random.default_rng(2))
     params, macs = space.params(X), space.macs(X)
     torch.set_num_threads(1)
     image = torch.zeros((1, *space.input_shape))
