@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(
         f"cannot write {path} ({reason}); make {path.parent} writable or choose another folder"
     )
+
+
+def file_stem(text: str) -> str:
+    """Any text, such as a network's, as the readable beginning of a file name."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)[:80].strip("-")
 
 
 def write_fully(descriptor: int, data: bytes) -> None:

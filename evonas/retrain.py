@@ -16,7 +16,7 @@ import numpy as np
 from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.analysis.retrained import RetrainedNetworks
-from evonas.config import FINE_TUNE
+from evonas.config import FINE_TUNE, ScratchConfig
 from evonas.errors import InputError
 from evonas.problems import ScratchProblem
 from evonas.spaces import SearchSpace
@@ -161,7 +161,7 @@ def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Ret
     error, _ = evaluate_network(network, images)
     return Retrained(
         training.network,
-        method_of(problem),
+        method_of(problem.config),
         training.seed,
         training.epochs,
         training.error,
@@ -171,9 +171,8 @@ def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Ret
     )
 
 
-def method_of(problem: ScratchProblem) -> str:
-    """How a problem trains its networks, in words."""
-    config = problem.config
+def method_of(config: ScratchConfig) -> str:
+    """How networks are trained, in words; of settled settings."""
     how = "fine-tuned from the supernet" if config.recipe == FINE_TUNE else "trained from scratch"
     return f"{how} for {plural(config.epochs or 0, 'epoch')}"
 
@@ -216,10 +215,10 @@ def summarised(
     for record in records:
         groups.setdefault((record.network, record.method), []).append(record)
     known = _estimates(front)
-    costs = list(dict.fromkeys([*problem.cheap, *problem.costs]))
     rows: list[tuple[Any, ...]] = []
+    costs: tuple[str, ...] = ()
     for (network, method), several in groups.items():
-        x = problem.space.encode(network)[None]
+        costs, values = problem.cost_columns(problem.space.encode(network)[None])
         rows.append(
             (
                 network,
@@ -229,7 +228,7 @@ def summarised(
                 known.get(network, np.nan),
                 several[0].epochs,
                 len(several),
-                *[float(np.asarray(problem.costs[cost](x))[0]) for cost in costs],
+                *values[0].tolist(),
             )
         )
     rows.sort(key=lambda row: (row[7], row[2], row[0]))

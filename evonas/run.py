@@ -378,8 +378,7 @@ def export_member(
     opened = Run.load(run)
     opened.folder.require(opened.folder.front)
     if network is None:
-        knee = opened.front.knee().index if member is None else member
-        network = front_network(opened.folder, knee)
+        network = front_network(opened.folder, member)
     exported = member_of(opened.folder, opened.problem(device), network)
     target = Path(output or folder_for(opened.folder, exported.genome, format)).expanduser()
     export_network(exported, target, format=format)

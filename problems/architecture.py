@@ -129,6 +129,18 @@ class ArchitectureProblem(Problem):
         columns = [np.asarray(self.costs[name](C), float) for name in self.cheap]
         return np.stack(columns, axis=1) if columns else np.empty((len(C), 0))
 
+    def cost_columns(self, X: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """All costs, those among the objectives first.
+
+        Args:
+            X: canonical genomes, int (n, n_var).
+
+        Returns:
+            Names (k), and values, float64 (n, k).
+        """
+        names = tuple(dict.fromkeys([*self.cheap, *self.costs]))
+        return names, np.column_stack([np.asarray(self.costs[name](X), float) for name in names])
+
     def cost_table(self, name: str | None = None) -> np.ndarray:
         """What each choice of each gene adds to a cost.
 

@@ -93,20 +93,14 @@ class ScratchProblem(ArchitectureProblem):
         name: str | None = None,
     ) -> None:
         """Nothing is trained yet."""
-        from evonas.training.recipes import settle
+        from evonas.training.recipes import settle_for
 
         if not space.has_networks:
             raise InputError(f"the space '{space.name}' has no networks that could be trained")
         space.check_data(data.num_classes, data.input_shape)
         super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
         self.data, self.supernet, self.seed = data, supernet, seed
-        self.config = settle(
-            config or ScratchConfig(),
-            side=min(data.input_shape[1:]),
-            images=len(data.train),
-            device=data.train.device.type,
-            threads=_threads(),
-        )
+        self.config = settle_for(config or ScratchConfig(), data, threads=_threads())
         self.begin = begin
         if (self.config.recipe == FINE_TUNE) != (begin is not None):
             raise InputError(

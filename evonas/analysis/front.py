@@ -9,7 +9,7 @@ import numpy as np
 from moocore import hv_contributions, is_nondominated, normalise
 
 from evonas.analysis.quantities import costs_and_qualities, format_value, frozen
-from evonas.analysis.tables import read_table, to_frame, write_table
+from evonas.analysis.tables import column, read_table, to_frame, write_table
 from evonas.errors import InputError
 from evonas.runs import Result, RunFolder, read_lines, read_searches
 from evonas.runs.genomes import from_record
@@ -212,9 +212,7 @@ class Front:
         Raises:
             InputError: there is none of that name.
         """
-        if name not in self.columns:
-            raise InputError(f"no column '{name}'; choose from {', '.join(self.columns)}")
-        return self.values[:, self.columns.index(name)]
+        return column(name, self.columns, self.values)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Front":
         """The front with these rows, in this order."""

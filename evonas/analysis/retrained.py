@@ -9,7 +9,7 @@ import numpy as np
 
 from evonas.analysis.front import Front
 from evonas.analysis.quantities import frozen
-from evonas.analysis.tables import in_run, read_table, to_frame, write_table
+from evonas.analysis.tables import column, in_run, read_table, to_frame, write_table
 from evonas.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class RetrainedNetworks:
         Raises:
             InputError: there is none of that name.
         """
-        if name not in self.columns:
-            raise InputError(f"no column '{name}'; choose from {', '.join(self.columns)}")
-        return self.values[:, self.columns.index(name)]
+        return column(name, self.columns, self.values)
 
     def front(self) -> Front:
         """The true front: what no other one beats in validation error and the first cost.

@@ -136,6 +136,17 @@ def in_run(path: Path | str, name: str, remedy: str) -> tuple[Path, str]:
     return file, folder.name
 
 
+def column(name: str, columns: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """One column of a table, float (n,).
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in columns:
+        raise InputError(f"no column '{name}'; choose from {', '.join(columns)}")
+    return values[:, list(columns).index(name)]
+
+
 def to_frame(networks: Sequence[str], columns: Sequence[str], values: np.ndarray) -> "pd.DataFrame":
     """A pandas DataFrame: `network`, then the columns; counts are integers.
 

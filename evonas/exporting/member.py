@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evonas.analysis import Front
-from evonas.analysis.quantities import plural, quantity
+from evonas.analysis.quantities import quantity
+from evonas.atomic import file_stem
 from evonas.errors import InputError
 from evonas.exporting.record import FROM_SUPERNET, ExportedNetwork
 from evonas.problems import ScratchProblem, SupernetProblem
-from evonas.retrain import all_retrained
+from evonas.retrain import all_retrained, method_of
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def member_of(folder: RunFolder, problem: AnyProblem, text: str) -> ExportedNetw
         if isinstance(problem, ScratchProblem)
         else _shared(folder, problem, name, x)
     )
-    costs: dict[str, float] = {}
-    for cost, of in problem.costs.items():
-        value = float(of(x[None])[0])
-        costs[cost] = int(value) if quantity(cost).count else value
+    columns, (values,) = problem.cost_columns(x[None])
+    costs = {
+        name: int(value) if quantity(name).count else value
+        for name, value in zip(columns, values.tolist(), strict=True)
+    }
     return ExportedNetwork(
         network=found.network,
         genome=name,
@@ -79,17 +80,22 @@ def member_of(folder: RunFolder, problem: AnyProblem, text: str) -> ExportedNetw
 
 def folder_for(folder: RunFolder, text: str, format: str) -> Path:
     """Where a network goes if nothing else is said."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:80]
-    return folder.path / "exports" / f"{readable}-{format}"
+    return folder.path / "exports" / f"{file_stem(text)}-{format}"
 
 
-def front_network(folder: RunFolder, member: int) -> str:
+def front_network(folder: RunFolder, member: int | None) -> str:
     """The text of a row of front.csv, from 0; negative ones count from the end.
+
+    Args:
+        folder: the run.
+        member: the row; None for the knee.
 
     Raises:
         InputError: there is no such row.
     """
     front = Front.load(folder.path)
+    if member is None:
+        return front.knee().network
     if not -len(front) <= member < len(front):
         raise InputError(
             f"the front of {folder.path} has {len(front)} members; give --member 0 to "
@@ -122,8 +128,7 @@ def _trained(problem: ScratchProblem, name: str, x: np.ndarray) -> Found:
     records = problem.records(name)
     if not records:
         raise InputError(f"{name} was not trained in this run; name a network of its front")
-    epochs = plural(records[0].epochs, "epoch")
-    weights = f"trained from scratch for {epochs} by the search"
+    weights = f"{method_of(problem.config)} by the search"
     return Found(problem.network(x), weights, {"error": records[0].error})
 
 

@@ -16,6 +16,7 @@ from evonas.operators import StratifiedSampling
 from evonas.problems import ArchitectureProblem, ScratchProblem, SupernetProblem
 from evonas.problems.published import TABLES, table_of
 from evonas.problems.registry import data_of, published_problem
+from evonas.retrain import method_of
 from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
 
@@ -78,14 +79,14 @@ class MeasureFidelity:
                 if trained is None:
                     return
                 true, source = trained, source_of(scratch)
-            names = list(dict.fromkeys([*problem.cheap, *problem.costs]))
+            names, costs = problem.cost_columns(X)
             record = RankFidelity(
                 tuple(problem.space.decode(x) for x in X),
                 estimated,
                 true,
                 source,
-                tuple(names),
-                np.column_stack([np.asarray(problem.costs[name](X), float) for name in names]),
+                names,
+                costs,
                 folder.name,
             )
             record.write(folder.fidelity)
@@ -175,12 +176,8 @@ def trained_errors(scratch: ScratchProblem, X: np.ndarray, context: Context) -> 
 
 def source_of(scratch: ScratchProblem) -> str:
     """What the errors of trained networks are, in words."""
-    config = scratch.config
-    assert config.epochs
-    return (
-        f"trained from scratch for {plural(config.epochs, 'epoch')}, "
-        f"{plural(config.seeds, 'seed')}, validation error"
-    )
+    seeds = plural(scratch.config.seeds, "seed")
+    return f"{method_of(scratch.config)}, {seeds}, validation error"
 
 
 def training_seconds(workspace: Workspace) -> float:

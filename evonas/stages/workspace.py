@@ -25,7 +25,7 @@ from evonas.runs.memory import hand_over
 from evonas.search import get_algorithm
 from evonas.search.registry import TRUE_RANK
 from evonas.spaces import SearchSpace
-from evonas.training.recipes import settle
+from evonas.training.recipes import settle_for
 
 if TYPE_CHECKING:
     from evonas.supernet import Supernet
@@ -151,14 +151,8 @@ class Workspace:
         Raises:
             InputError: a setting means nothing for these images.
         """
-        data = self.supernet_problem().data
-        return settle(
-            self.config.scratch,
-            side=min(data.input_shape[1:]),
-            images=len(data.train),
-            device=data.train.device.type,
-            threads=self.config.threads or 1,
-        )
+        data, threads = self.supernet_problem().data, self.config.threads or 1
+        return settle_for(self.config.scratch, data, threads=threads)
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.

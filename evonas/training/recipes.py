@@ -1,10 +1,14 @@
 """How networks are trained from scratch, in numbers: recipes by name. No torch."""
 
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from evonas.config import FINE_TUNE, ScratchConfig, TrainingConfig
 from evonas.data.policy import Augmentation
 from evonas.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from evonas.data import SearchData
 
 # Compiling a network takes about half a minute, which so many steps earn back.
 COMPILED_STEPS = 5000
@@ -148,6 +152,17 @@ def settle(
         steps = settled.epochs * (images // settled.batch_size)
         settled = replace(settled, compile=device == "cuda" and alone and steps >= COMPILED_STEPS)
     return settled
+
+
+def settle_for(config: ScratchConfig, data: "SearchData", *, threads: int) -> ScratchConfig:
+    """`settle` for the images of a data set, where they lie."""
+    return settle(
+        config,
+        side=min(data.input_shape[1:]),
+        images=len(data.train),
+        device=data.train.device.type,
+        threads=threads,
+    )
 
 
 def training_of(config: ScratchConfig, steps_per_epoch: int) -> TrainingConfig:

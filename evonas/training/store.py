@@ -6,7 +6,6 @@ written once, whole, when the training has ended; a killed process loses what wa
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from evonas.atomic import file_stem
 from evonas.config import ScratchConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
@@ -57,8 +57,7 @@ def training_key(network: str, seed: int, config: ScratchConfig, data: dict[str,
     settings = {k: v for k, v in to_dict(config).items() if k not in NO_MATTER}
     told = json.dumps([network, seed, settings, data], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:12]
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", network)[:80].strip("-")
-    return f"{readable}-e{config.epochs}-s{seed}-{digest}"
+    return f"{file_stem(network)}-e{config.epochs}-s{seed}-{digest}"
 
 
 class TrainingStore:
