@@ -38,6 +38,7 @@ class Retrained:
     Attributes:
         network: canonical, in the notation of its space.
         method: how it was trained, in words.
+        settings: equal for trainings that differ in their seed only.
         seed: of first weights and order of images.
         epochs: that it was trained for.
         error: misclassified validation images, in percent.
@@ -48,6 +49,7 @@ class Retrained:
 
     network: str
     method: str
+    settings: str
     seed: int
     epochs: int
     error: float
@@ -162,6 +164,7 @@ def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Ret
     return Retrained(
         training.network,
         method_of(problem.config),
+        problem.key(training.network, problem.seed),
         training.seed,
         training.epochs,
         training.error,
@@ -203,7 +206,7 @@ def all_retrained(folder: Path) -> dict[Path, Retrained]:
 def summarised(
     records: Sequence[Retrained], front: Front | None, problem: ScratchProblem, name: str = ""
 ) -> RetrainedNetworks:
-    """A row for each network and way of training, means over its seeds.
+    """A row for each network and settings of its training, means over its seeds.
 
     Args:
         records: in any order.
@@ -211,13 +214,14 @@ def summarised(
         problem: tells the costs.
         name: of the run.
     """
-    groups: dict[tuple[str, str], list[Retrained]] = {}
+    groups: dict[str, list[Retrained]] = {}
     for record in records:
-        groups.setdefault((record.network, record.method), []).append(record)
+        groups.setdefault(record.settings, []).append(record)
     known = _estimates(front)
     rows: list[tuple[Any, ...]] = []
     costs: tuple[str, ...] = ()
-    for (network, method), several in groups.items():
+    for several in groups.values():
+        network, method = several[0].network, several[0].method
         costs, values = problem.cost_columns(problem.space.encode(network)[None])
         rows.append(
             (

@@ -118,6 +118,14 @@ def test_seeds_are_averaged(copy):
     assert done.column("seeds")[0] == 2
 
 
+def test_other_settings_are_no_other_seeds(copy):
+    network = copy.front.networks[:1]
+    for lr in (0.1, 0.2):
+        settings = RetrainConfig(network=network, scratch=ScratchConfig(epochs=1, lr=lr))
+        done = retrain_members(copy.folder.path, settings, quiet=True)
+    assert len(done) == 2 and done.column("seeds").tolist() == [1, 1]
+
+
 def test_stopped_and_gone_on_with(tmp_path, opened):
     """What was finished before is kept, and test images are opened at the end only."""
     problem = get_problem(
