@@ -31,6 +31,7 @@ SIZES = {
     "run": "--training.batch-size (or --scratch.batch-size), --width or --image-size",
     "measure-latency": "--batch-size or --input-shape",
     "fidelity": "--scratch.batch-size or --scratch.at-once",
+    "retrain": "--scratch.batch-size or --scratch.at-once",
 }
 
 
