@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 run: $(VENV)/.installed
 	$(BIN)/python -m evonas.run --problem digits-params $(ARGS)
 
+# Threads that wait are to sleep: with more of them than cores, spinning ones stop the others.
+test: export OMP_WAIT_POLICY = passive
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 

@@ -26,6 +26,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def one_thread_again(one_thread) -> None:
+    """A run in the process of the tests sets its own number of threads."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def few_digits():
     """200 training and 100 validation images: an epoch takes a moment."""
