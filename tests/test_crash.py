@@ -3,49 +3,14 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from breaking import broken_off
 
 from evonas.cli import main
 from evonas.search import list_algorithms
 
-# Runs the command line in a process that kills itself at a chosen call of a chosen function.
-KILLER = """
-import os, signal, sys
-
-where, count = sys.argv[1], int(sys.argv[2])
-
-def dying(function, half=None):
-    calls = 0
-    def call(*arguments, **named):
-        global count
-        count -= 1
-        if count == 0:
-            if half:
-                half(*arguments, **named)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **named)
-    return call
-
-if where == "step":
-    from evonas.training import Trainer
-    Trainer.train_step = dying(Trainer.train_step)
-elif where == "rename":
-    os.replace = dying(os.replace)
-elif where == "evaluate":
-    from evonas.problems import SupernetProblem
-    SupernetProblem._score = dying(SupernetProblem._score)
-elif where == "journal":
-    from evonas.runs import journal
-    journal.write_fully = dying(
-        journal.write_fully, lambda descriptor, data: os.write(descriptor, data[: len(data) // 2])
-    )
-from evonas.cli import main
-sys.exit(main(sys.argv[3:]))
-"""
 COMMON = ["--threads", "1", "--quiet"]
 
 
@@ -59,8 +24,7 @@ def run(*arguments) -> Path:
 
 def killed(where: str, count: int, *arguments) -> Path:
     """The same in a process of its own that dies at a point; the folder it leaves."""
-    command = [sys.executable, "-c", KILLER, where, str(count), "run", *map(str, arguments)]
-    done = subprocess.run([*command, *COMMON], capture_output=True, text=True, timeout=300)
+    done = broken_off(where, count, "run", *map(str, arguments), *COMMON)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (folder,) = Path(arguments[arguments.index("--runs") + 1]).iterdir()
     return folder
@@ -123,8 +87,7 @@ def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
     whole = run(*given, tmp_path / "whole")
     # Killed twice: in the middle of an evaluation, then in the middle of a line.
     folder = killed("evaluate", 3, *given, tmp_path / "killed")
-    command = [sys.executable, "-c", KILLER, "journal", "3", "run", "--resume", str(folder)]
-    again = subprocess.run([*command, "--quiet"], capture_output=True, text=True, timeout=300)
+    again = broken_off("journal", 3, "run", "--resume", str(folder), "--quiet")
     assert again.returncode == -signal.SIGKILL, again.stderr
     assert found(resumed(folder)) == found(whole)
 
@@ -282,10 +245,8 @@ def test_a_run_that_ended_is_left_as_it_is(unbroken, tmp_path):
 
 def test_ctrl_c_writes_the_front_so_far_and_names_the_command(unbroken, tmp_path):
     """SIGINT in the search: exit 130, a front, and the line that resumes."""
-    program = KILLER.replace("signal.SIGKILL", "signal.SIGINT")
     given = ["run", "--supernet", str(unbroken), "--evaluations", "80", "--runs", str(tmp_path)]
-    command = [sys.executable, "-c", program, "evaluate", "3", *given, "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = broken_off("evaluate", 3, *given, "--threads", "1", by=signal.SIGINT)
     (folder,) = tmp_path.iterdir()
     assert done.returncode == 130, done.stderr
     assert f"python -m evonas.run --resume {folder}" in done.stderr.splitlines()[-1]

@@ -4,13 +4,12 @@ import csv
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from breaking import KILLER, broken_off
 
 from evonas.cli import main
 from evonas.config import RunConfig, ScratchConfig, TrueRankConfig
@@ -22,45 +21,6 @@ from evonas.spaces import get_space
 from evonas.stages.plan import fill, plan
 from evonas.training import evaluate_network
 
-# Runs the command line in a process that is sent a signal at a chosen call of a chosen function.
-KILLER = """
-import os, signal, sys
-
-where, count, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-
-def dying(function, half=None, before=True):
-    def call(*arguments, **named):
-        global count
-        count -= 1
-        if count == 0 and half:
-            half(*arguments, **named)
-        if count == 0 and before:
-            os.kill(os.getpid(), number)
-        result = function(*arguments, **named)
-        if count == 0 and not before:
-            os.kill(os.getpid(), number)
-        return result
-    return call
-
-if where == "step":
-    from evonas.training import Trainer
-    Trainer.train_step = dying(Trainer.train_step)
-elif where in ("trained", "kept"):
-    from evonas.training import TrainingStore
-    TrainingStore.put = dying(TrainingStore.put, before=where == "trained")
-elif where == "forget":
-    from evonas.training import TrainingStore
-    TrainingStore.forget_weights = dying(TrainingStore.forget_weights)
-elif where == "rename":
-    os.replace = dying(os.replace)
-elif where == "journal":
-    from evonas.runs import journal
-    journal.write_fully = dying(
-        journal.write_fully, lambda descriptor, data: os.write(descriptor, data[: len(data) // 2])
-    )
-from evonas.cli import main
-sys.exit(main(sys.argv[4:]))
-"""
 SMALL = ["--problem", "digits-params", "--space", "plain", "--space-settings", "depth=3,4",
          "width=2,4,2", "--train-images", 300, "--validation-images", 200,
          "--scratch.epochs", 1]  # fmt: skip
@@ -87,10 +47,9 @@ def run(*more) -> Path:
     return (set(runs.iterdir()) - before).pop()
 
 
-def broken_off(where, count, *more, by=signal.SIGKILL):
+def broken_run(where, count, *more, **named):
     """The finished process that a signal was sent to, and the folder that it leaves."""
-    command = [sys.executable, "-c", KILLER, where, str(count), str(int(by)), *arguments(*more)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = broken_off(where, count, *arguments(*more), **named)
     return done, next(Path(more[more.index("--runs") + 1]).iterdir())
 
 
@@ -255,7 +214,7 @@ def check_resumed(folder: Path, whole: Path) -> None:
     ],
 )
 def test_a_true_rank_search_killed_anywhere(searched, tmp_path, where, count):
-    done, folder = broken_off(where, count, *TRUE_RANK, "--runs", tmp_path)
+    done, folder = broken_run(where, count, *TRUE_RANK, "--runs", tmp_path)
     assert done.returncode == -signal.SIGKILL, done.stderr
     check_resumed(folder, searched)
 
@@ -272,7 +231,7 @@ def test_a_true_rank_search_killed_anywhere(searched, tmp_path, where, count):
     ],
 )
 def test_a_search_with_promotion_killed_anywhere(promoted, tmp_path, where, count):
-    done, folder = broken_off(where, count, *PROMOTED, "--runs", tmp_path)
+    done, folder = broken_run(where, count, *PROMOTED, "--runs", tmp_path)
     assert done.returncode == -signal.SIGKILL, done.stderr
     check_resumed(folder, promoted)
 
@@ -306,10 +265,7 @@ def test_a_long_training_goes_on_within(searched, tmp_path, monkeypatch):
         "from evonas.cli import main",
     )
     more = [*SMALL[:-1], 3, "--algorithm", "random", "--evaluations", 3, "--threads", 1]
-    command = [sys.executable, "-c", program, "step", "10", str(int(signal.SIGKILL))]
-    command += arguments(*more, "--runs", tmp_path / "killed")
-    subprocess.run(command, capture_output=True, timeout=300)
-    (folder,) = (tmp_path / "killed").iterdir()
+    _, folder = broken_run("step", 10, *more, "--runs", tmp_path / "killed", program=program)
     assert [p.suffix for p in (folder / "trainings").iterdir()] == [".part"]
     steps = []
     from evonas.training import Trainer
@@ -325,7 +281,7 @@ def test_a_long_training_goes_on_within(searched, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_after_the_step_and_names_the_command(searched, tmp_path):
-    done, folder = broken_off("step", 10, *TRUE_RANK, "--runs", tmp_path, by=signal.SIGINT)
+    done, folder = broken_run("step", 10, *TRUE_RANK, "--runs", tmp_path, by=signal.SIGINT)
     assert done.returncode == 130 and "Traceback" not in done.stderr, done.stderr
     assert f"python -m evonas.run --resume {folder}" in done.stderr.splitlines()[-1]
     assert len((folder / "front.csv").read_text().splitlines()) > 1
@@ -343,9 +299,8 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
         "        time.sleep(0.5)\n\n"
         "def dying(",
     )
-    command = [sys.executable, "-c", program, "step", "3", str(int(signal.SIGINT))]
-    command += arguments(*PROMOTED, "--runs", tmp_path)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    given = [*PROMOTED, "--runs", tmp_path]
+    done, _ = broken_run("step", 3, *given, by=signal.SIGINT, program=program)
     assert done.returncode == 130 and "Traceback" not in done.stderr, done.stderr
 
 
@@ -525,6 +480,6 @@ def test_a_trained_supernet_is_the_first_rung(tmp_path):
     assert done.config.validation_images == 150 and done.config.width is None
     assert 0 < len(trainings(folder)) < 8
     assert not done.problem().equal_footing
-    killed, other = broken_off("kept", 2, *given, "--runs", tmp_path / "c")
+    killed, other = broken_run("kept", 2, *given, "--runs", tmp_path / "c")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     check_resumed(other, folder)
