@@ -204,7 +204,15 @@ def train_several(
         with _own_stream(device):
             return job(stopped)
 
-    # Also where there is one at a time: a thread of its own has its number of threads for itself.
+    if at_once == 1:
+        # On the caller's thread, whose team of threads is there already: with a second team there
+        # are more threads than cores, and OpenMP has both sleep and wake at every operation.
+        for place, job in enumerate(jobs):
+            with _own_stream(device):
+                result = job(stop)
+            yield place, result
+            del result
+        return
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="evonas-training")
     try:
         places = {pool.submit(work, job): place for place, job in enumerate(jobs)}
