@@ -107,6 +107,8 @@ class ExportCommand:
     """Folder to make; by default one in exports/ of the run."""
     device: str = "auto"
     """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
+    data_dir: str | None = None
+    """Folder of the data, where it has moved."""
     plugin: tuple[str, ...] = ()
     """Python files of your own that register a space or a data set, run before all else."""
 
@@ -130,6 +132,10 @@ class FidelityCommand:
     """How networks are trained."""
     data_dir: str | None = None
     """Folder of the data, where it has moved."""
+    device: str = "auto"
+    """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
+    threads: int | None = None
+    """CPU threads; by default those of the run."""
     plugin: tuple[str, ...] = ()
     """Python files of your own that register a space or a data set, run before all else."""
     quiet: bool = False
@@ -299,6 +305,8 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         if budget:
             # A new budget decides these anew.
             base = replace(base, evaluations=None, training=replace(base.training, steps=None))
+            if base.retrain is not None:
+                base = replace(base, scratch=replace(base.scratch, epochs=None))
         base = _other_pruning(base, options)
     elif supernet:
         # Another search of the same problem, unless another one of the same data is named.
@@ -307,7 +315,14 @@ def _run_command(options: Sequence[str]) -> RunCommand:
         if _value(options, "--problem") is None:
             base = replace(base, cost=other.cost)
     base = _other_fidelity(base, options)
-    if budget and _value(options, "--evaluations"):
+    # A recipe that is named begins anew.
+    if _value(options, "--scratch.recipe"):
+        base = replace(base, scratch=ScratchConfig())
+    if _value(options, "--fidelity-scratch.recipe"):
+        base = replace(base, fidelity_scratch=ScratchConfig())
+    retrain = base.retrain is not None or _value(options, "--retrain")
+    open_epochs = retrain and not _value(options, "--scratch.epochs")
+    if budget and _value(options, "--evaluations") and not open_epochs:
         if supernet or _value(options, "--training.steps"):
             raise InputError(
                 "with these settings there is nothing left for --budget to decide; leave it out, "
@@ -333,9 +348,8 @@ def _other_fidelity(base: RunConfig, options: Sequence[str]) -> RunConfig:
     none, by = _value(options, "--fidelity") == "0", _value(options, "--fidelity-by")
     if base.from_scratch or not (none or by == "table"):
         return base
-    if base.retrain is not None:
-        return replace(base, fidelity_by=None)
-    return replace(base, fidelity_by=None, scratch=ScratchConfig())
+    base = replace(base, fidelity_by=None, fidelity_scratch=ScratchConfig())
+    return base if base.retrain is not None else replace(base, scratch=ScratchConfig())
 
 
 def _merged(options: Sequence[str], name: str) -> list[str]:
@@ -490,6 +504,8 @@ def _fidelity(options: Sequence[str], started: float) -> int:
             by=command.by,
             scratch=command.scratch,
             data_dir=command.data_dir,
+            device=command.device,
+            threads=command.threads,
             quiet=command.quiet,
         )
     except Stopped as stopped:
@@ -536,6 +552,7 @@ def _export(options: Sequence[str], started: float) -> int:
         format=command.format,
         output=command.output,
         device=command.device,
+        data_dir=command.data_dir,
     )
     about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
     print(f"network  {about['genome']}")

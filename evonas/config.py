@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
 
+RECIPE = "fast"  # of trainings from scratch, where none is named
 FINE_TUNE = "fine-tune"  # the recipe that goes on from weights of a supernet
 
 MOST_THREADS = 1024  # far more crash the libraries that compute
@@ -75,14 +76,15 @@ class TrainingConfig:
 class ScratchConfig:
     """How one network is trained from scratch, or fine-tuned from the weights of a supernet."""
 
-    recipe: str = "fast"
-    """"fast" (one-cycle, few epochs), "trg" (the 600 epochs of TRG-NAS's published log), or, to
-    retrain, "fine-tune" (a short one on from the weights of a supernet of width 1); the following
-    are put over it."""
+    recipe: str | None = None
+    """"fast" (the default: one-cycle, few epochs), "trg" (the 600 epochs of TRG-NAS's published
+    log), or, to retrain, "fine-tune" (a short one on from the weights of a supernet of width 1);
+    the following are put over it."""
     epochs: int | None = None
     """Epochs of each training."""
-    seeds: int = 1
-    """Trainings of each network, from different first weights; their errors are averaged."""
+    seeds: int | None = None
+    """Trainings of each network, from different first weights, whose errors are averaged; by
+    default 1."""
     promotion: tuple[int, ...] = ()
     """Epochs of short trainings, such as 2 5: only networks that nothing known after them
     dominates are trained longer."""
@@ -136,6 +138,19 @@ class ScratchConfig:
             raise InputError(
                 f"scratch.half_resolution is {self.half_resolution}; give a share from 0 to 1"
             )
+
+
+def put_over(config: ScratchConfig, said: ScratchConfig) -> ScratchConfig:
+    """Settings of trainings with what is said put over them.
+
+    Args:
+        config: those of before, settled or not.
+        said: what is None or empty leaves them as they are; a recipe that is named begins anew.
+    """
+    if said.recipe is not None:
+        return said
+    given = {f.name: getattr(said, f.name) for f in fields(said)}
+    return replace(config, **{k: v for k, v in given.items() if v is not None and v != ()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +247,9 @@ class RunConfig:
     published table of the space and data set, or what a twentieth of --budget scores."""
     fidelity_by: str | None = None
     """With --fidelity: "table" (the published one; the default where it is there) or "scratch":
-    the networks are trained as --scratch says."""
+    the networks are trained as --fidelity-scratch says, and else as --scratch does."""
+    fidelity_scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    """With --fidelity: how networks are trained, where it is not as --scratch says."""
     budget: str | None = None
     """Time for everything, such as "90s", "10m" or "2h"; becomes fixed numbers before the start."""
     seed: int = 1
@@ -318,6 +335,8 @@ class RetrainConfig:
         _at_least(self, "members", 1)
         _check_threads(self)
         _refuse_empty(self, "data_dir")
+        if self.scratch.promotion:
+            raise InputError("members are all retrained in full; leave --scratch.promotion out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ def measure_fidelity(
     by: str | None = None,
     scratch: ScratchConfig | None = None,
     data_dir: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
     quiet: bool = False,
 ) -> Run:
     """Compare what a run's supernet says of some networks with what they are.
@@ -32,6 +34,8 @@ def measure_fidelity(
             the data folder holds it and nothing is said of trainings.
         scratch: how networks are trained; as before, else by the default recipe.
         data_dir: the data folder, where it has moved.
+        device: "auto" is the run's where there is such a device, else what there is.
+        threads: CPU threads; those of the run, if None.
         quiet: show no progress.
 
     Returns:
@@ -46,6 +50,9 @@ def measure_fidelity(
     stored = load(folder.config)
     if data_dir is not None:
         stored = replace(stored, data_dir=str(data_dir))
+    stored = replace(
+        stored, device=Run.load(path).device(device), threads=threads or stored.threads
+    )
     config = asked(stored, networks=networks, by=by, scratch=scratch)
     status = read_status(folder.path)
     before = [stage for stage in status.stages if stage.name != "fidelity"]

@@ -6,8 +6,8 @@ figure is stored beside its weights, in one file, and never computed again. It d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ import numpy as np
 from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.analysis.retrained import RetrainedNetworks
-from evonas.config import FINE_TUNE, ScratchConfig
+from evonas.config import FINE_TUNE, RECIPE
 from evonas.errors import InputError
-from evonas.problems import ScratchProblem
+from evonas.problems import ArchitectureProblem, ScratchProblem
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def retrain(
 ) -> list[Retrained]:
     """Train networks alone and measure each once on the test images.
 
-    What is there already is neither trained nor measured again.
+    What is there already is neither trained nor measured again. The problem keeps the weights of
+    those trainings only whose weights it had before.
 
     Args:
         problem: says how networks are trained, and on what.
@@ -103,41 +104,49 @@ def retrain(
         on_network: told of each that is finished.
 
     Returns:
-        A record for each network and seed, in order.
+        A record for each network and seed, in order, without those whose training diverged.
 
     Raises:
         EvaluationStopped: `problem.stop` said so; what is finished is kept.
         InputError: a text is no network, or the data is not what the search saw.
     """
-    seeds = range(problem.seed, problem.seed + problem.config.seeds)
-    files = {
-        (network, seed): folder / f"{problem.key(network, seed)}{SUFFIX}"
-        for network in networks
-        for seed in seeds
-    }
-    missing = dict.fromkeys(n for (n, _), file in files.items() if not file.is_file())
+    files = files_of(problem, networks, folder)
+    missing = [pair for pair, file in files.items() if not file.is_file()]
     if missing:
-        space = problem.space
-        X = np.stack([space.encode(text) for text in missing])
+        before = {pair for pair in missing if problem.has_weights(*pair)}  # of the search itself
         test = _Sealed(problem, data_dir)
 
         def keep(training: Training) -> None:
-            file = files[training.network, training.seed]
-            if not file.is_file():
-                done = _measured(problem, training, test)
-                _write(file, done, problem.weights(training.network, training.seed))
-                if on_network is not None:
-                    on_network(done)
+            pair = training.network, training.seed
+            if training.diverged:
+                return
+            done = _measured(problem, training, test)
+            _write(files[pair], done, problem.weights(*pair))
+            if pair not in before:
+                problem.forget(*pair)
+            if on_network is not None:
+                on_network(done)
 
         told, problem.on_training = problem.on_training, keep
         try:
-            problem.train(X)
-            for network in missing:  # trained before, by the search itself
-                for training in problem.records(network):
-                    keep(training)
+            for pair in before:
+                keep(problem.record(*pair))
+            X = np.stack([problem.space.encode(network) for network, _ in missing])
+            problem.train(X, [seed for _, seed in missing])
         finally:
             problem.on_training = told
-    return [read_retrained(file) for file in files.values()]
+    return [read_retrained(file) for file in files.values() if file.is_file()]
+
+
+def files_of(
+    problem: ScratchProblem, networks: Sequence[str], folder: Path
+) -> dict[tuple[str, int], Path]:
+    """Where each network and seed is kept when it was retrained; arguments as of `retrain`."""
+    return {
+        (network, seed): folder / f"{problem.key(network, seed)}{SUFFIX}"
+        for network in networks
+        for seed in range(problem.seed, problem.seed + problem.trainings)
+    }
 
 
 class _Sealed:
@@ -163,7 +172,7 @@ def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Ret
     error, _ = evaluate_network(network, images)
     return Retrained(
         training.network,
-        method_of(problem.config),
+        method_of(problem),
         problem.key(training.network, problem.seed),
         training.seed,
         training.epochs,
@@ -174,10 +183,23 @@ def _measured(problem: ScratchProblem, training: Training, test: _Sealed) -> Ret
     )
 
 
-def method_of(config: ScratchConfig) -> str:
-    """How networks are trained, in words; of settled settings."""
-    how = "fine-tuned from the supernet" if config.recipe == FINE_TUNE else "trained from scratch"
-    return f"{how} for {plural(config.epochs or 0, 'epoch')}"
+def method_of(problem: ScratchProblem) -> str:
+    """How networks are trained, in words: epochs, and settings that are not the recipe's."""
+    from evonas.training.recipes import NO_MATTER
+
+    config, usual = problem.config, problem.usual
+    tuned = config.recipe == FINE_TUNE
+    words = ["fine-tuned from the supernet" if tuned else "trained from scratch"]
+    words += ["for", plural(config.epochs or 0, "epoch")]
+    if config.recipe not in (RECIPE, FINE_TUNE):
+        words.append(f"by the recipe {config.recipe}")
+    changed = [
+        f"{f.name.replace('_', ' ')} {getattr(config, f.name)}"
+        for f in fields(config)
+        if f.name not in (*NO_MATTER, "epochs", "recipe")
+        and getattr(config, f.name) != getattr(usual, f.name)
+    ]
+    return ", ".join([" ".join(words), *changed])
 
 
 def _write(file: Path, done: Retrained, weights: dict[str, Tensor] | None) -> None:
@@ -204,20 +226,22 @@ def all_retrained(folder: Path) -> dict[Path, Retrained]:
 
 
 def summarised(
-    records: Sequence[Retrained], front: Front | None, problem: ScratchProblem, name: str = ""
+    records: Sequence[Retrained],
+    known: Mapping[str, float],
+    problem: ArchitectureProblem,
+    name: str = "",
 ) -> RetrainedNetworks:
     """A row for each network and settings of its training, means over its seeds.
 
     Args:
         records: in any order.
-        front: of the run, for the estimated errors; None for none.
+        known: estimated errors by network, as far as there are any.
         problem: tells the costs.
         name: of the run.
     """
     groups: dict[str, list[Retrained]] = {}
     for record in records:
         groups.setdefault(record.settings, []).append(record)
-    known = _estimates(front)
     rows: list[tuple[Any, ...]] = []
     costs: tuple[str, ...] = ()
     for several in groups.values():
@@ -242,13 +266,8 @@ def summarised(
         ("error", "test_error", "estimated_error", "epochs", "seeds", *costs),
         np.array([row[2:] for row in rows], dtype=float),
         name,
+        ("error", *(cost for cost in costs if cost in problem.objectives)),
     )
-
-
-def _estimates(front: Front | None) -> dict[str, float]:
-    if front is None or "error" not in front.columns:
-        return {}
-    return dict(zip(front.networks, front.column("error").tolist(), strict=True))
 
 
 def weights_of(supernet: Supernet) -> tuple[Callable[[np.ndarray], dict[str, Tensor]], str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -20,10 +21,10 @@ from evonas.atomic import write_json_atomic
 from evonas.config import (
     RetrainConfig,
     RunConfig,
-    ScratchConfig,
     cost_files,
     differences,
     load,
+    put_over,
     to_dict,
 )
 from evonas.data.locate import named_folder
@@ -59,6 +60,7 @@ from evonas.stages.fidelity_plan import resettle_fidelity, resumed_fidelity
 from evonas.stages.filling import use_threads
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file, write_networks
+from evonas.stages.trainings import resettle_retraining
 from evonas.stages.workspace import AnyProblem
 
 if TYPE_CHECKING:
@@ -73,9 +75,10 @@ class Stopped(Exception):
         stage: name of the stage that was under way.
     """
 
-    def __init__(self, run: Run, stage: str) -> None:
-        """Keep the run."""
-        super().__init__(f"stopped in stage '{stage}'; go on with: {run.folder.resume_command}")
+    def __init__(self, run: Run, stage: str, command: str | None = None) -> None:
+        """Keep the run; say the command that goes on, where it is not that of the whole run."""
+        command = command or run.folder.resume_command
+        super().__init__(f"stopped in stage '{stage}'; go on with: {command}")
         self.run, self.stage = run, stage
 
 
@@ -92,14 +95,23 @@ class Run:
     config: RunConfig
 
     @classmethod
-    def load(cls, folder: str | Path) -> Run:
+    def load(cls, folder: str | Path, *, data_dir: str | Path | None = None) -> Run:
         """Open a run folder; no torch is needed.
 
+        Args:
+            folder: of the run.
+            data_dir: the folder of its data, where that has moved.
+
         Raises:
-            InputError: it is no run folder, or its ``config.json`` is broken.
+            InputError: it is no run folder, its ``config.json`` is broken, or there is no such
+                folder of data.
         """
         opened = RunFolder.open(folder)
-        return cls(opened, load(opened.config))
+        settings = load(opened.config)
+        if data_dir is not None:
+            named_folder(data_dir)
+            settings = replace(settings, data_dir=os.path.abspath(data_dir))
+        return cls(opened, settings)
 
     @property
     def front(self) -> Front:
@@ -139,13 +151,21 @@ class Run:
         """
         return self._workspace(device).load_supernet(self.folder.path)
 
+    def device(self, device: str = "auto") -> str:
+        """A device that there is: for "auto" the run's own, or else what there is.
+
+        Raises:
+            InputError: another one was named and is not there.
+        """
+        if device != "auto":
+            return resolve_device(device)
+        try:
+            return resolve_device(self.config.device)
+        except InputError:
+            return resolve_device("auto")
+
     def _workspace(self, device: str) -> Workspace:
-        if device == "auto":
-            try:
-                device = resolve_device(self.config.device)
-            except InputError:
-                device = resolve_device("auto")
-        return Workspace(replace(self.config, device=device))
+        return Workspace(replace(self.config, device=self.device(device)))
 
 
 def run(
@@ -160,7 +180,8 @@ def run(
 
     Args:
         config: the settings; where a run is resumed, those of ``Run.load(resume).config``, in which
-            more ``evaluations``, and what is said of rank fidelity, are the only changes allowed.
+            more ``evaluations``, ``device`` and ``threads``, what is said of rank fidelity, and how
+            members are retrained are the only changes allowed.
         resume: a run folder to go on with.
         restart_search: with ``resume``: begin the search anew, keeping all results.
         quiet: show no progress.
@@ -179,8 +200,9 @@ def run(
         workspace, stale = planned.workspace, False
     else:
         folder = RunFolder.open(resume)
-        workspace = Workspace(_resumed(folder, config))
-        stale = resettle_fidelity(workspace, load(folder.config))
+        workspace, stored = Workspace(_resumed(folder, config)), load(folder.config)
+        stale = resettle_fidelity(workspace, stored)
+        resettle_retraining(workspace, stored)
     settled = workspace.config
     with locked(folder):
         if workspace.computes:
@@ -268,7 +290,7 @@ def summary(config: RunConfig) -> str:
 def _training_summary(config: RunConfig) -> list[str]:
     training = config.training
     if config.from_scratch:
-        epochs, seeds = config.scratch.epochs, config.scratch.seeds
+        epochs, seeds = config.scratch.epochs, config.scratch.seeds or 1
         each = "an epoch" if epochs == 1 else f"{epochs} epochs"
         each += f" and {seeds} seeds" if seeds > 1 else ""
         return [*config.space_settings, f"networks trained from scratch for {each}"]
@@ -318,16 +340,12 @@ def retrain_members(
         Stopped: Ctrl-C was pressed; the same call goes on.
     """
     config = config or RetrainConfig()
-    folder = RunFolder.open(run)
+    opened = Run.load(run, data_dir=config.data_dir)
+    folder, settings = opened.folder, opened.config
     folder.require(folder.front)
-    settings = load(folder.config)
-    if config.data_dir:
-        named_folder(config.data_dir)
-        settings = replace(settings, data_dir=os.path.abspath(config.data_dir))
     if config.threads:
-        settings = replace(settings, threads=config.threads)
-    scratch = settings.scratch if config.scratch == ScratchConfig() else config.scratch
-    opened = Run(folder, settings)
+        opened = replace(opened, config=replace(settings, threads=config.threads))
+    scratch = put_over(replace(settings.scratch, promotion=()), config.scratch)
     with locked(folder):
         workspace = opened._workspace(config.device)
         use_threads(workspace.config)
@@ -338,7 +356,8 @@ def retrain_members(
         with Interrupt(lambda: progress.say("finishing the step (Ctrl-C again: at once)")) as stop:
             stage.run(Context(folder, workspace.config, progress, stop))
         if stop():
-            raise Stopped(opened, stage.name)
+            command = f"evonas retrain {shlex.quote(str(folder.path))} with the same settings"
+            raise Stopped(opened, stage.name, command)
     return RetrainedNetworks.load(folder.path)
 
 
@@ -350,6 +369,7 @@ def export_member(
     format: str = "safetensors",
     output: str | Path | None = None,
     device: str = "auto",
+    data_dir: str | Path | None = None,
 ) -> Path:
     """Write a network of a run as files that need evonas no longer.
 
@@ -360,6 +380,7 @@ def export_member(
         format: one of `evonas.export.FORMATS`.
         output: folder to make; by default one in ``exports/`` of the run.
         device: "auto" is the run's.
+        data_dir: the folder of its data, where that has moved; it tells names and scale of inputs.
 
     Returns:
         The folder, of what `evonas.export.export_network` writes.
@@ -375,7 +396,7 @@ def export_member(
         raise unknown("format", format, FORMATS)
     if member is not None and network is not None:
         raise InputError("--member and --network both name what to export; give one of them")
-    opened = Run.load(run)
+    opened = Run.load(run, data_dir=data_dir)
     opened.folder.require(opened.folder.front)
     if network is None:
         network = front_network(opened.folder, member)
@@ -437,10 +458,12 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     changed = {
         name: (old, new)
         for name, (old, new) in differences(stored, config).items()
-        if new is not None
-        and name not in ("runs", "data_dir")
-        and (name, new) != ("device", "auto")
+        if new is not None and name not in ("runs", "data_dir", "device", "threads")
     }
+    if config.device != "auto":
+        stored = replace(stored, device=resolve_device(config.device))
+    if config.threads is not None:
+        stored = replace(stored, threads=config.threads)
     if config.data_dir not in (None, stored.data_dir):
         named_folder(config.data_dir)
         stored = replace(stored, data_dir=os.path.abspath(config.data_dir))
@@ -453,7 +476,9 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         stored = replace(stored, cost=tuple(moved))
     stored = resumed_fidelity(stored, config)
     if not stored.from_scratch and data_of(stored.problem) not in TABLES:
-        ours = ("fidelity", "fidelity_by") + (("scratch.",) if stored.retrain is None else ())
+        if stored.retrain is not None:
+            stored = replace(stored, scratch=put_over(stored.scratch, config.scratch))
+        ours = ("fidelity", "scratch.")
         changed = {name: pair for name, pair in changed.items() if not name.startswith(ours)}
     more = changed.pop("evaluations", None)
     if changed:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from evonas.data import SearchData
     from evonas.supernet import Supernet
-    from evonas.training import Training
+    from evonas.training import Trained, Training, TrainingDiverged
 
 
 WHOLE = "whole"  # the last rung
@@ -41,7 +41,8 @@ class ScratchProblem(ArchitectureProblem):
 
     Each distinct network is trained once for each seed, for a fixed number of epochs, and its error
     is that of the validation images at the last epoch. Each finished training is kept at once: a
-    problem with the same folder, data and settings trains none of them again.
+    problem with the same folder, data and settings trains none of them again. One that diverges
+    counts as a guess among the classes, unless none has ever gone well: then it is an error.
 
     With promotion networks go through rungs: a supernet (where one is given), then short trainings,
     then the whole one. Only networks that nothing known at a rung dominates, by the objectives, go
@@ -67,6 +68,7 @@ class ScratchProblem(ArchitectureProblem):
 
     Attributes:
         config: all numbers settled.
+        usual: what the recipe has where nothing is said.
         stop: asked after each step, in several threads; where it says True, `EvaluationStopped` is
             raised, and what was trained by then is kept.
         on_training: called with the record of each training that has ended.
@@ -101,6 +103,7 @@ class ScratchProblem(ArchitectureProblem):
         super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
         self.data, self.supernet, self.seed = data, supernet, seed
         self.config = settle_for(config or ScratchConfig(), data, threads=_threads())
+        self.usual = settle_for(ScratchConfig(recipe=self.config.recipe), data, threads=1)
         self.begin = begin
         if (self.config.recipe == FINE_TUNE) != (begin is not None):
             raise InputError(
@@ -154,6 +157,7 @@ class ScratchProblem(ArchitectureProblem):
     @property
     def trainings(self) -> int:
         """Trainings of each network, whose errors are averaged."""
+        assert self.config.seeds
         return self.config.seeds
 
     def training_accuracy(self, X: np.ndarray) -> np.ndarray:
@@ -280,13 +284,20 @@ class ScratchProblem(ArchitectureProblem):
             [np.mean([(r.error, r.loss) for r in self._of(name, config)], axis=0) for name in names]
         )
 
-    def train(self, X: np.ndarray) -> None:
-        """Train canonical genomes (n, n_var) in full; afterwards their weights are there.
+    def train(self, X: np.ndarray, seeds: Sequence[int] | None = None) -> None:
+        """Train networks in full; afterwards their weights are there.
+
+        Args:
+            X: int (n, n_var).
+            seeds: one for each; if None, all of the problem for all.
 
         Raises:
             EvaluationStopped: `stop` said so.
         """
-        self._train(self.canonical(self.space.check(X)), self.config, weights=True)
+        X = self.canonical(self.space.check(X))
+        if seeds is None:
+            return self._train(X, self.config, weights=True)
+        self._do([(x, seed) for x, seed in zip(X, seeds, strict=True)], self.config, weights=True)
 
     def weights(self, network: str, seed: int) -> dict[str, Tensor] | None:
         """Weights of a full training; None where they were not kept.
@@ -297,34 +308,47 @@ class ScratchProblem(ArchitectureProblem):
         """
         return self.store.weights(self.key(network, seed, self.config))
 
-    def forget(self, networks: Sequence[str]) -> None:
-        """Keep the records of full trainings only, and no weights.
+    def has_weights(self, network: str, seed: int) -> bool:
+        """Whether the weights of a full training are kept; arguments as of `weights`."""
+        return self.store.has_weights(self.key(network, seed, self.config))
 
-        Args:
-            networks: canonical, in the notation of the space.
-        """
-        self.store.forget_weights(
-            self.key(network, seed) for network in networks for seed in self._seeds(self.config)
-        )
+    def has_diverged(self, network: str, seed: int) -> bool:
+        """Whether a full training came to nothing; arguments as of `weights`."""
+        found = self.store.get(self.key(network, seed, self.config))
+        return found is not None and found.diverged
+
+    def forget(self, network: str, seed: int) -> None:
+        """Keep the record of a full training only, and no weights; arguments as of `weights`."""
+        self.store.forget_weights([self.key(network, seed)])
 
     def _train(self, X: np.ndarray, config: ScratchConfig, *, weights: bool = False) -> None:
-        """Do the trainings that are not kept yet; each is kept as it ends."""
-        from evonas.training.scratch import Trained, new_network, train_network, train_several
-        from evonas.training.store import Training
+        """Train canonical genomes with all seeds."""
+        self._do([(x, seed) for x in X for seed in self._seeds(config)], config, weights=weights)
+
+    def _do(
+        self,
+        trainings: Sequence[tuple[np.ndarray, int]],
+        config: ScratchConfig,
+        *,
+        weights: bool = False,
+    ) -> None:
+        """Do those of some trainings that are not kept yet; each is kept as it ends."""
+        from evonas.training.scratch import new_network, train_network, train_several
         from evonas.training.trainer import TrainingDiverged
 
         device = self.data.train.device
         missing = []
-        for x in X:
+        for x, seed in trainings:
             name = self.space.decode(x)
-            for seed in self._seeds(config):
-                key = self.key(name, seed, config)
-                if self.store.get(key) is None or (weights and not self.store.has_weights(key)):
-                    missing.append((name, x, seed, key))
+            key = self.key(name, seed, config)
+            record = self.store.get(key)
+            wanted = weights and not self.store.has_weights(key)
+            if record is None or (wanted and not record.diverged):
+                missing.append((name, x, seed, key))
 
         def job(
             name: str, x: np.ndarray, seed: int, key: str, stop: Callable[[], bool]
-        ) -> Trained | None:
+        ) -> Trained | TrainingDiverged | None:
             if stop():
                 return None
             begin = None if self.begin is None else self.begin[0](x)
@@ -335,37 +359,58 @@ class ScratchProblem(ArchitectureProblem):
                     network, self.data, config, seed=seed, checkpoint=path, stop=stop
                 )
             except TrainingDiverged as error:
-                raise TrainingDiverged(f"{name}: {error}") from None
+                return error
+
+        def keep(place: int, done: Trained | TrainingDiverged) -> None:
+            name, _, seed, key = missing[place]
+            training = self._record_of(name, seed, config, done)
+            weights: dict[str, Tensor] = {}
+            if config is self.config and not isinstance(done, TrainingDiverged):
+                weights = dict(done.weights)  # nobody wants those of a short training
+            self.store.put(key, training, weights)
+            self.epochs_trained += training.epochs
+            if self.on_training is not None:
+                self.on_training(training)
 
         assert config.epochs and config.at_once
         jobs = [partial(job, *each) for each in missing]
         ended = train_several(jobs, at_once=config.at_once, device=device, stop=self.stop)
-        stopped = False
+        stopped, fine = False, not self.store.empty
+        diverged: list[tuple[int, TrainingDiverged]] = []
         # Closed at once, also where one of its results cannot be written.
         with closing(ended):
             for place, done in ended:
                 if done is None:
                     stopped = True
-                    continue
-                name, _, seed, key = missing[place]
-                training = Training(
-                    name,
-                    seed,
-                    config.epochs,
-                    done.error,
-                    done.loss,
-                    done.training_accuracy,
-                    round(done.seconds, 3),
-                )
-                # Nobody wants the weights of a short training.
-                kept = dict(done.weights) if config is self.config else {}
-                self.store.put(key, training, kept)
+                elif isinstance(done, TrainingDiverged):
+                    diverged.append((place, done))
+                else:
+                    fine = True
+                    keep(place, done)
                 del done
-                self.epochs_trained += config.epochs
-                if self.on_training is not None:
-                    self.on_training(training)
+                while fine and diverged:
+                    keep(*diverged.pop(0))
+        if diverged:
+            place, error = diverged[0]
+            raise TrainingDiverged(f"{missing[place][0]}: {error}")
         if stopped:
             raise EvaluationStopped
+
+    def _record_of(
+        self, name: str, seed: int, config: ScratchConfig, done: Trained | TrainingDiverged
+    ) -> Training:
+        from evonas.training.store import Training
+        from evonas.training.trainer import TrainingDiverged
+
+        assert config.epochs
+        if isinstance(done, TrainingDiverged):
+            right = 100.0 / self.data.num_classes
+            guess = (100.0 - right, float(np.log(self.data.num_classes)), right, 0.0)
+            return Training(name, seed, config.epochs, *guess, diverged=True)
+        seconds = round(done.seconds, 3)
+        return Training(
+            name, seed, config.epochs, done.error, done.loss, done.training_accuracy, seconds
+        )
 
     def _forget(self) -> None:
         """Keep the weights of those fully trained networks only that no other one dominates."""
@@ -373,7 +418,9 @@ class ScratchProblem(ArchitectureProblem):
             return
         losers = self._with_weights - self._best(self._rungs[WHOLE])
         self._with_weights -= losers
-        self.forget(sorted(losers))
+        self.store.forget_weights(
+            self.key(name, seed) for name in sorted(losers) for seed in self._seeds(self.config)
+        )
 
     def records(self, network: str) -> list[Training]:
         """What the full trainings of a network reached, by seed; none where one is missing.
@@ -383,6 +430,17 @@ class ScratchProblem(ArchitectureProblem):
         """
         return self._of(network, self.config)
 
+    def record(self, network: str, seed: int) -> Training:
+        """What a full training reached; arguments as of `weights`.
+
+        Raises:
+            InputError: there was no such training.
+        """
+        found = self.store.get(self.key(network, seed, self.config))
+        if found is None:
+            raise InputError(f"{network} was not trained with seed {seed}; train it")
+        return found
+
     def _of(self, name: str, config: ScratchConfig) -> list[Training]:
         """Those of all seeds; none where one is missing."""
         found = [self.store.get(self.key(name, seed, config)) for seed in self._seeds(config)]
@@ -390,6 +448,7 @@ class ScratchProblem(ArchitectureProblem):
         return records if len(records) == config.seeds else []
 
     def _seeds(self, config: ScratchConfig) -> range:
+        assert config.seeds
         return range(self.seed, self.seed + config.seeds)
 
     def key(self, name: str, seed: int, config: ScratchConfig | None = None) -> str:

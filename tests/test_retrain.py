@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ import torch
 
 from evonas.analysis import RetrainedNetworks
 from evonas.cli import main
-from evonas.config import RetrainConfig, RunConfig, ScratchConfig
+from evonas.config import RetrainConfig, RunConfig, ScratchConfig, TrainingConfig
 from evonas.data import sealed
 from evonas.errors import EvaluationStopped, InputError
 from evonas.exporting.record import FROM_SUPERNET
 from evonas.problems import get_problem
 from evonas.retrain import all_retrained, pick, retrain
 from evonas.run import Run, export_member, retrain_members, run
+from evonas.runs import read_lines, read_searches
 from evonas.training import evaluate_network
 
 PLAIN = {
@@ -46,8 +48,6 @@ def searched(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """A run of a supernet of width 1, hardly trained."""
-    from evonas.config import TrainingConfig
-
     training = TrainingConfig(steps=2, batch_size=16, paths="uniform")
     folder = str(tmp_path_factory.mktemp("shared"))
     return run(RunConfig(**SHARED, training=training, width=1.0, runs=folder), quiet=True)
@@ -59,6 +59,34 @@ def copy(searched, tmp_path):
     folder = tmp_path / searched.folder.name
     shutil.copytree(searched.folder.path, folder)
     return Run.load(folder)
+
+
+@pytest.fixture
+def shared_copy(shared, tmp_path):
+    return Run.load(shutil.copytree(shared.folder.path, tmp_path / "shared"))
+
+
+@pytest.fixture
+def copy_of_random(tmp_path):
+    """A run that can go on, of networks trained from scratch."""
+    search = {"algorithm": "random", "evaluations": 3, "pop_size": 3}
+    config = RunConfig(**PLAIN | search, runs=str(tmp_path))
+    return run(config, quiet=True)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The seeds of trainings that were made."""
+    from evonas.training import scratch
+
+    real, made = scratch.train_network, []
+
+    def train(*arguments, **settings):
+        made.append(settings["seed"])
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(scratch, "train_network", train)
+    return made
 
 
 @pytest.fixture
@@ -157,6 +185,140 @@ def test_a_stage_of_the_run(tmp_path):
     assert len(RetrainedNetworks.load(done.folder.path)) == 2
 
 
+def test_weights_that_the_search_keeps_stay(copy):
+    before = {f: f.read_bytes() for f in copy.folder.trainings.iterdir()}
+    network = copy.front.networks[0]
+    for scratch in (ScratchConfig(epochs=1), ScratchConfig(seeds=2), ScratchConfig(lr=0.1)):
+        settings = RetrainConfig(network=(network,), scratch=scratch)
+        retrain_members(copy.folder.path, settings, quiet=True)
+    for file, content in before.items():
+        assert file.read_bytes() == content
+    problem = copy.problem("cpu")
+    problem.network(problem.space.encode(network))
+    more = [f for f in copy.folder.trainings.iterdir() if f not in before]
+    assert len(more) == 2 and max(f.stat().st_size for f in more) < 2000  # without weights
+
+
+def test_a_seed_more_is_one_training_more(copy, trainings):
+    network = copy.front.networks[:1]
+    for seeds, made in ((1, 1), (2, 2), (3, 3)):
+        scratch = ScratchConfig(epochs=2, seeds=seeds)
+        settings = RetrainConfig(network=network, scratch=scratch)
+        done = retrain_members(copy.folder.path, settings, quiet=True)
+        assert len(trainings) == made and done.column("seeds").tolist() == [seeds]
+    frame = done.to_frame()
+    assert frame["seeds"].tolist() == [3] and frame["epochs"].dtype.kind == "i"
+    assert frame["method"].tolist() == ["trained from scratch for 2 epochs"]
+
+
+def test_what_is_not_said_is_as_the_run_has_it(tmp_path):
+    scratch = ScratchConfig(epochs=1, lr=0.1)
+    done = run(RunConfig(**PLAIN | {"scratch": scratch}, runs=str(tmp_path)), quiet=True)
+    network = done.front.networks[:1]
+    ways = (
+        (ScratchConfig(epochs=2), "trained from scratch for 2 epochs, lr 0.1"),
+        (ScratchConfig(recipe="fast", epochs=2), "trained from scratch for 2 epochs"),
+        (
+            ScratchConfig(recipe="trg", epochs=1, cutout=0),
+            "trained from scratch for 1 epoch by the recipe trg, cutout 0",
+        ),
+    )
+    for scratch, method in ways:
+        settings = RetrainConfig(network=network, scratch=scratch)
+        assert method in retrain_members(done.folder.path, settings, quiet=True).methods
+
+
+def test_a_stage_is_done_by_its_own_settings(tmp_path, trainings):
+    done = run(RunConfig(**PLAIN, retrain=1, runs=str(tmp_path)), quiet=True)
+    shutil.rmtree(done.folder.networks)
+    done.folder.retrained.unlink()
+    network = done.front.spread(1).networks
+    other = RetrainConfig(network=network, scratch=ScratchConfig(epochs=2))
+    retrain_members(done.folder.path, other, quiet=True)
+    assert Run.load(done.folder.path).retrained.column("epochs").tolist() == [2]
+    run(resume=done.folder.path, quiet=True)
+    assert sorted(done.retrained.column("epochs")) == [1, 2]
+
+
+def test_estimates_are_of_all_that_was_searched(shared_copy):
+    more = replace(shared_copy.config, evaluations=8)
+    done = run(more, resume=shared_copy.folder.path, quiet=True)
+    front, journal = done.front, done.folder.journal
+    known = {
+        result.key: result.objectives[0]
+        for search in read_searches(read_lines(journal)[0], journal)
+        for generation in search.generations
+        for result in generation.results
+    }
+    (other, *_) = (network for network in known if network not in front.networks)
+    settings = RetrainConfig(network=(other,), scratch=ScratchConfig(epochs=1))
+    done = retrain_members(shared_copy.folder.path, settings, quiet=True)
+    assert done.column("estimated_error").tolist() == [known[other]]
+
+
+def test_a_longer_search_is_drawn_beside_what_was_retrained(copy_of_random):
+    folder = copy_of_random.folder
+    retrain_members(folder.path, RetrainConfig(members=1), quiet=True)
+    figure = folder.figures / "retrained.png"
+    before = figure.stat().st_mtime_ns
+    run(replace(copy_of_random.config, evaluations=6), resume=folder.path, quiet=True)
+    assert figure.stat().st_mtime_ns > before
+
+
+def test_a_training_that_diverges_ends_no_run(copy, monkeypatch, capsys):
+    from evonas.training import TrainingDiverged, scratch
+
+    real, made = scratch.train_network, []
+
+    def train(network, data, config, **settings):
+        made.append(config.lr)
+        if len(made) == 2:
+            raise TrainingDiverged("no number")
+        return real(network, data, config, **settings)
+
+    monkeypatch.setattr(scratch, "train_network", train)
+    settings = RetrainConfig(members=3, scratch=ScratchConfig(epochs=2, at_once=1))
+    done = retrain_members(copy.folder.path, settings)
+    assert len(done) == 2 and len(made) == 3
+    assert "diverged (seed 1), and it is left out" in capsys.readouterr().err
+    assert len(retrain_members(copy.folder.path, settings, quiet=True)) == 2 and len(made) == 3
+
+
+def test_how_members_are_retrained_may_change(tmp_path, capsys):
+    given = SHARED | {"training": TrainingConfig(steps=2, batch_size=16, paths="uniform")}
+    broken = ScratchConfig(epochs=1, lr=1e30, clip_norm=0.0)
+    config = RunConfig(**given, width=1.0, retrain=1, scratch=broken, runs=str(tmp_path))
+    with pytest.raises(InputError, match="give a smaller --scratch.lr"):
+        run(config, quiet=True)
+    (folder,) = tmp_path.iterdir()
+    assert Run.load(folder).front
+    assert main(["run", "--resume", str(folder), "--scratch.lr", "0.01", "--quiet"]) == 0
+    done = Run.load(folder)
+    assert len(done.retrained) == 1 and done.config.scratch.lr == 0.01
+    tuned = ["--scratch.recipe", "fine-tune", "--scratch.epochs", "1", "--quiet"]
+    assert main(["run", "--resume", str(folder), *tuned]) == 0
+    done = Run.load(folder)
+    assert len(done.retrained) == 2 and done.config.scratch.lr != 0.01
+    # Members that are fine-tuned are no reason against a check of the supernet.
+    capsys.readouterr()
+    ask = ["fidelity", str(folder), "--networks", "3", "--scratch.epochs", "1", "--quiet"]
+    assert main(ask) == 0
+    assert capsys.readouterr().out.startswith("3 networks, trained from scratch for 1 epoch")
+    after = Run.load(folder).config
+    assert after.scratch == done.config.scratch and after.fidelity_scratch.recipe == "fast"
+    assert main(["run", "--resume", str(folder), "--quiet"]) == 0
+    assert main(["run", "--resume", str(folder), "--fidelity", "0", "--quiet"]) == 0
+    assert Run.load(folder).config == done.config
+
+
+def test_promotion_is_none_of_retraining(tmp_path, capsys):
+    with pytest.raises(InputError, match="leave --scratch.promotion out"):
+        RetrainConfig(scratch=ScratchConfig(promotion=(1,)))
+    said = ["--retrain", "2", "--scratch.promotion", "1", "--runs", str(tmp_path)]
+    assert main(["run", *said]) == 2
+    assert "leave --scratch.promotion out" in capsys.readouterr().err
+
+
 def test_from_a_supernet(shared, tmp_path):
     front = shared.front
     scratch = retrain_members(
@@ -196,6 +358,15 @@ def test_picking():
     knee = front.knee().index
     assert front.spread(1).networks == (front.networks[knee],)
     assert front.spread(2).networks == (front.networks[0], front.networks[-1])
+    three = Front.from_arrays(
+        [str(i) for i in range(6)],
+        np.array([[0, 9, 9], [9, 0, 9], [9, 9, 0], [3, 3, 3], [5, 1, 5], [5, 5, 1]]),
+        columns=("error", "params", "macs"),
+    )
+    ends = {three.networks[i] for i in three.F.argmin(axis=0)}
+    assert len(ends) == 3 and ends <= set(three.spread(3).networks)
+    assert set(three.spread(4).networks) == ends | {three.knee().network}
+    assert len(three.spread(5)) == 5 and len(three.spread(1)) == 1
     five = front.spread(5).networks
     assert front.networks[knee] in five and {front.networks[0], front.networks[-1]} <= set(five)
     assert len(front.spread(50)) == 11
@@ -284,9 +455,26 @@ def test_weights_of_the_supernet_are_called_so(shared, tmp_path):
     assert FROM_SUPERNET in (folder / "network.py").read_text()
 
 
-def test_narrow_weights_are_not_exported(tmp_path):
-    from evonas.config import TrainingConfig
+def test_data_that_has_moved(data_dir, tmp_path, capsys):
+    (tmp_path / "data").symlink_to(data_dir)
+    config = RunConfig(
+        problem="cifar10-params", space="plain", space_settings=("depth=3,3", "width=2,4,2"),
+        algorithm="random", evaluations=1, pop_size=2, scratch=ScratchConfig(epochs=1), threads=1,
+        train_images=64, validation_images=50, data_dir=str(tmp_path / "data"),
+        runs=str(tmp_path / "runs"),
+    )  # fmt: skip
+    done = run(config, quiet=True)
+    (tmp_path / "data").unlink()
+    ask = ["export", str(done.folder.path)]
+    assert main(ask) == 2
+    assert "--data-dir" in capsys.readouterr().err
+    assert main([*ask, "--data-dir", str(data_dir)]) == 0
+    assert Run.load(done.folder.path, data_dir=data_dir).problem().data.num_classes == 10
+    with pytest.raises(InputError, match="nowhere"):
+        Run.load(done.folder.path, data_dir="nowhere")
 
+
+def test_narrow_weights_are_not_exported(tmp_path):
     training = TrainingConfig(steps=2, batch_size=16, paths="uniform")
     narrow = run(RunConfig(**SHARED, training=training, width=0.25, runs=str(tmp_path)), quiet=True)
     with pytest.raises(InputError, match="evonas retrain .* --network"):

@@ -181,9 +181,8 @@ class Front:
             folder = RunFolder.open(path)
             path = folder.require(folder.front)
         name = folder.name if folder.journal.exists() else path.stem
-        if objectives is None and folder.journal.exists():
-            searches = read_searches(read_lines(folder.journal)[0], folder.journal)
-            objectives = searches[0].objectives if searches else None
+        if objectives is None:
+            objectives = searched_objectives(folder)
         networks, columns, values = read_table(path, text="network", required=objectives or ())
         if objectives is None:
             objectives = columns[:2]
@@ -269,8 +268,10 @@ class Front:
     def spread(self, n: int) -> "Front":
         """At most so many members from all over the front: ends, knee, and evenly between.
 
-        With one it is the knee, with two the ends. Members between are even in the order of the
-        front, which goes by cost; the one nearest to the knee gives way to it.
+        With one it is the knee. Of two objectives, members between are even in the order of the
+        front, which goes by cost; the one nearest to the knee gives way to it. Of more, the ends
+        are the best of each objective, and the knee is followed by what is farthest from all that
+        was picked, objectives scaled to 0..1.
 
         Raises:
             InputError: `n` is below 1.
@@ -281,11 +282,23 @@ class Front:
             return self.take([self.knee().index])
         if len(self) <= n:
             return self
+        if len(self.objectives) > 2:
+            return self.take(np.sort(self._farthest(n)))
         rows = np.round(np.linspace(0, len(self) - 1, n)).astype(int)
         if n > 2:
             knee = self.knee().index
             rows[1 + np.abs(rows[1:-1] - knee).argmin()] = knee
         return self.take(np.unique(rows))
+
+    def _farthest(self, n: int) -> list[int]:
+        """Ends, knee, then each time the member farthest from those before; n rows at most."""
+        scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0]))
+        rows = list(dict.fromkeys([*self.F.argmin(axis=0).tolist(), self.knee().index]))[:n]
+        while len(rows) < n:
+            apart = np.linalg.norm(scaled[:, None] - scaled[rows], axis=2).min(axis=1)
+            apart[rows] = -1.0  # of members with equal objectives
+            rows.append(int(apart.argmax()))
+        return rows
 
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""
@@ -301,3 +314,13 @@ class Front:
         from evonas.analysis.figures import draw_front, front_picture
 
         return draw_front(front_picture(self), new_axes() if ax is None else ax)
+
+
+def searched_objectives(folder: RunFolder) -> tuple[str, ...] | None:
+    """What the search of a run minimised; None where there was none.
+
+    Raises:
+        InputError: its journal is broken.
+    """
+    searches = read_searches(read_lines(folder.journal)[0], folder.journal)
+    return tuple(searches[0].objectives) if searches else None

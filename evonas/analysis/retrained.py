@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evonas.analysis.front import Front
+from evonas.analysis.front import Front, searched_objectives
 from evonas.analysis.quantities import frozen
 from evonas.analysis.tables import column, in_run, read_table, to_frame, write_table
 from evonas.errors import InputError
+from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ class RetrainedNetworks:
             (what the search thought; NaN where it knew nothing), "epochs", "seeds", then costs.
         values: float64 (n, len(columns)), read-only.
         name: of the run, for titles.
+        objectives: "error", and the costs that the search minimised; if empty, the first cost.
     """
 
     networks: tuple[str, ...]
@@ -37,11 +39,14 @@ class RetrainedNetworks:
     columns: tuple[str, ...]
     values: np.ndarray
     name: str = ""
+    objectives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check and freeze."""
         values = frozen(np.reshape(self.values, (-1, len(self.columns))))
         object.__setattr__(self, "values", values)
+        if not self.objectives:
+            object.__setattr__(self, "objectives", ("error", *self.costs[:1]))
         if not len(self.networks) == len(self.methods) == len(values):
             raise InputError(
                 f"{len(self.networks)} networks, {len(self.methods)} methods and {len(values)} "
@@ -62,7 +67,7 @@ class RetrainedNetworks:
         return column(name, self.columns, self.values)
 
     def front(self) -> Front:
-        """The true front: what no other one beats in validation error and the first cost.
+        """The true front: what no other one beats in validation error and the costs of the search.
 
         The test error is a column of it, and decides nothing.
         """
@@ -70,7 +75,7 @@ class RetrainedNetworks:
             self.networks,
             self.values,
             columns=self.columns,
-            objectives=("error", self.costs[0]),
+            objectives=self.objectives,
             name=self.name,
         )
 
@@ -94,7 +99,12 @@ class RetrainedNetworks:
             file, text="network", required=COLUMNS, ignored=("method",)
         )
         methods, _, _ = read_table(file, text="method", ignored=("network",))
-        return cls(tuple(networks), tuple(methods), tuple(columns), values, name)
+        minimised = searched_objectives(RunFolder(file.parent)) or ()
+        objectives = ("error", *(c for c in minimised if c in columns and c not in COLUMNS))
+        return cls(
+            tuple(networks), tuple(methods), tuple(columns), values, name,
+            objectives if len(objectives) > 1 else (),
+        )  # fmt: skip
 
     def write(self, path: Path | str) -> None:
         """Write `retrained.csv`, atomically.
@@ -111,8 +121,10 @@ class RetrainedNetworks:
         )
 
     def to_frame(self) -> "pd.DataFrame":
-        """A pandas DataFrame: `network`, then the columns."""
-        return to_frame(self.networks, self.columns, self.values)
+        """A pandas DataFrame: `network`, the columns, and `method`; counts are integers."""
+        frame = to_frame(self.networks, self.columns, self.values)
+        frame["method"] = list(self.methods)
+        return frame
 
     def plot(self, ax: "Axes | None" = None, *, front: Front | None = None) -> "Axes":
         """Draw true errors beside the estimated front.

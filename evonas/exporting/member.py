@@ -128,7 +128,7 @@ def _trained(problem: ScratchProblem, name: str, x: np.ndarray) -> Found:
     records = problem.records(name)
     if not records:
         raise InputError(f"{name} was not trained in this run; name a network of its front")
-    weights = f"{method_of(problem.config)} by the search"
+    weights = f"{method_of(problem)} by the search"
     return Found(problem.network(x), weights, {"error": records[0].error})
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evonas.analysis import RankFidelity, save_fidelity
 from evonas.analysis.quantities import plural
+from evonas.config import RunConfig, ScratchConfig, put_over
 from evonas.errors import EvaluationStopped, InputError
 from evonas.operators import StratifiedSampling
 from evonas.problems import ArchitectureProblem, ScratchProblem, SupernetProblem
@@ -21,7 +20,6 @@ from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evonas.config import RunConfig
     from evonas.training import Training
 
 # What true errors are: those of a published table, or of trainings of one's own.
@@ -74,7 +72,7 @@ class MeasureFidelity:
             if config.fidelity_by == TABLE:
                 true, source = published_errors(config, problem, X)
             else:
-                scratch = self.workspace.scratch_problem(folder, config.scratch)
+                scratch = self.workspace.scratch_problem(folder, compared_scratch(config))
                 trained = trained_errors(scratch, X, context)
                 if trained is None:
                     return
@@ -92,6 +90,11 @@ class MeasureFidelity:
             record.write(folder.fidelity)
             context.progress.say(f"rank fidelity: {record.summary()}")
         save_fidelity(folder)
+
+
+def compared_scratch(config: RunConfig) -> ScratchConfig:
+    """How the networks are trained that rank fidelity compares."""
+    return put_over(config.scratch, config.fidelity_scratch)
 
 
 def compared_networks(problem: ArchitectureProblem, k: int, *, seed: int = 1) -> np.ndarray:
@@ -176,18 +179,5 @@ def trained_errors(scratch: ScratchProblem, X: np.ndarray, context: Context) -> 
 
 def source_of(scratch: ScratchProblem) -> str:
     """What the errors of trained networks are, in words."""
-    seeds = plural(scratch.config.seeds, "seed")
-    return f"{method_of(scratch.config)}, {seeds}, validation error"
-
-
-def training_seconds(workspace: Workspace) -> float:
-    """Seconds that one of the trainings adds, timed on a network of average multiply-adds."""
-    from evonas.training.timing import time_training
-
-    config, problem = workspace.config, workspace.supernet_problem()
-    assert config.fidelity
-    X = compared_networks(problem, config.fidelity, seed=config.seed)
-    macs = problem.space.macs(X)
-    mid = X[int(np.abs(macs - macs.mean()).argmin())]
-    build: Callable = partial(problem.space.build, mid)
-    return time_training(build, problem.data, config.scratch)
+    seeds = plural(scratch.trainings, "seed")
+    return f"{method_of(scratch)}, {seeds}, validation error"

@@ -1,14 +1,14 @@
 """What of rank fidelity is decided before a run: how many networks, by what, and its time."""
 
-import math
 from dataclasses import replace
 
 from evonas.analysis.ranks import FEWEST
-from evonas.config import FINE_TUNE, RunConfig, ScratchConfig
+from evonas.config import FINE_TUNE, RECIPE, RunConfig, ScratchConfig, put_over
 from evonas.errors import InputError, unknown
 from evonas.problems.published import TABLES, table_of
 from evonas.problems.registry import data_of
-from evonas.stages.fidelity import SCRATCH, TABLE, no_table
+from evonas.stages.fidelity import SCRATCH, TABLE, compared_scratch, no_table
+from evonas.stages.trainings import several_seconds
 from evonas.stages.workspace import Workspace
 
 # Networks that are looked up. Simulated samples of so many say where a tau of 0.74 lies to within
@@ -29,9 +29,10 @@ def fill_fidelity(config: RunConfig) -> RunConfig:
     Raises:
         InputError: nothing in the run is an estimate, or a setting is of no use or none at all.
     """
-    data, by, scratch = data_of(config.problem), config.fidelity_by, config.scratch
+    data, by, scratch = data_of(config.problem), config.fidelity_by, compared_scratch(config)
+    own = config.fidelity_scratch != ScratchConfig()
     if data in TABLES or config.from_scratch:
-        if config.fidelity or by is not None:
+        if config.fidelity or by is not None or own:
             how = "measured ones, of a table" if data in TABLES else "those of whole trainings"
             raise InputError(
                 f"the errors of this run are {how}, so there is no supernet whose ranks could be "
@@ -40,17 +41,17 @@ def fill_fidelity(config: RunConfig) -> RunConfig:
         return config
     if by not in (None, TABLE, SCRATCH):
         raise unknown("truth", str(by), (TABLE, SCRATCH))
-    said = scratch != ScratchConfig() and config.retrain is None  # else it may be of that
+    said = own or (scratch != ScratchConfig() and config.retrain is None)  # else it may be of that
     name = table_of(data, config.space or "")
     there = name is not None and TABLES[name].is_in(config.data_dir)
     networks = config.fidelity
     if networks is None and by is None and not said:
         networks = TABLE_NETWORKS if there else 0
     if not networks:
-        if by is not None:
+        if by is not None or own:
             raise InputError(
-                "--fidelity-by says with what networks are compared; give --fidelity with how "
-                "many, or leave it out"
+                f"--fidelity-{'by' if by else 'scratch'} says with what networks are compared; "
+                "give --fidelity with how many, or leave it out"
             )
         if said:
             raise InputError(
@@ -74,8 +75,8 @@ def fill_fidelity(config: RunConfig) -> RunConfig:
         )
     if by == SCRATCH and scratch.recipe == FINE_TUNE:
         raise InputError(
-            f"what begins with the weights of a supernet is no check of it; give another recipe "
-            f"than {FINE_TUNE}, or leave --fidelity out"
+            "what begins with the weights of a supernet is no check of it; give "
+            f"--fidelity-scratch.recipe {RECIPE}, or leave --fidelity out"
         )
     return replace(config, fidelity=networks, fidelity_by=by)
 
@@ -105,7 +106,11 @@ def settle_fidelity(workspace: Workspace) -> RunConfig:
         assert name
         TABLES[name].load(config.data_dir)
         return config
-    workspace.config = replace(config, scratch=workspace.settled_scratch())
+    settled = workspace.settled_scratch(compared_scratch(config))
+    if config.fidelity_scratch == ScratchConfig():
+        workspace.config = replace(config, scratch=settled)
+    else:
+        workspace.config = replace(config, fidelity_scratch=settled)
     return workspace.config
 
 
@@ -123,7 +128,7 @@ def asked(
         networks: how many; by default 100 that are looked up, or 20 that are trained.
         by: "table" or "scratch"; by default a table where there is one and nothing is said of
             trainings.
-        scratch: how networks are trained. Where anything is said, the recipe has the rest.
+        scratch: how networks are trained; what is not said is as before, or the recipe's.
 
     Raises:
         InputError: see `fill_fidelity`.
@@ -140,12 +145,27 @@ def asked(
         by = TABLE if name and TABLES[name].is_in(stored.data_dir) else SCRATCH
     same = bool(stored.fidelity) and by == stored.fidelity_by
     usual = stored.fidelity if same else TABLE_NETWORKS if by == TABLE else SCRATCH_NETWORKS
-    if stored.from_scratch or (not said and (same or stored.retrain is not None)):
-        scratch = stored.scratch
-    settings = replace(
-        stored, fidelity=networks or usual, fidelity_by=by, scratch=scratch or ScratchConfig()
-    )
+    settings = replace(stored, fidelity=networks or usual, fidelity_by=by)
+    if by == SCRATCH and not stored.from_scratch:
+        settings = _trained_as(settings, scratch or ScratchConfig())
+    elif said:
+        settings = replace(settings, fidelity_scratch=scratch or ScratchConfig())  # refused
+    elif not stored.from_scratch:
+        own = ScratchConfig() if stored.retrain is None else stored.scratch
+        settings = replace(settings, scratch=own, fidelity_scratch=ScratchConfig())
     return fill_fidelity(settings)
+
+
+def _trained_as(config: RunConfig, said: ScratchConfig) -> RunConfig:
+    """The settings of a run, with networks that are compared trained as is said now."""
+    before = compared_scratch(config)
+    if before.recipe == FINE_TUNE:  # of retrained members
+        before = ScratchConfig(recipe=RECIPE)
+    scratch = put_over(before, said)
+    if config.retrain is None:
+        return replace(config, scratch=scratch, fidelity_scratch=ScratchConfig())
+    other = scratch != config.scratch
+    return replace(config, fidelity_scratch=scratch if other else ScratchConfig())
 
 
 def resumed_fidelity(stored: RunConfig, given: RunConfig) -> RunConfig:
@@ -164,12 +184,20 @@ def resumed_fidelity(stored: RunConfig, given: RunConfig) -> RunConfig:
         return fill_fidelity(replace(stored, fidelity=networks, fidelity_by=by))
     if stored.fidelity and not networks:
         scratch = ScratchConfig() if stored.retrain is None else stored.scratch
-        return replace(stored, fidelity=0, fidelity_by=None, scratch=scratch)
-    as_it_was = given.scratch == ScratchConfig() and by == stored.fidelity_by
-    # Members of the front are retrained likewise: there what was said once stays.
-    kept = as_it_was or stored.retrain is not None
-    scratch = stored.scratch if kept else given.scratch
-    settings = replace(stored, fidelity=networks, fidelity_by=by, scratch=scratch)
+        none = ScratchConfig()
+        return replace(stored, fidelity=0, fidelity_by=None, scratch=scratch, fidelity_scratch=none)
+    same = by == stored.fidelity_by
+    # Members of the front are retrained by --scratch: there what was said once stays.
+    kept = (given.scratch == ScratchConfig() and same) or stored.retrain is not None
+    settings = replace(
+        stored,
+        fidelity=networks,
+        fidelity_by=by,
+        scratch=stored.scratch if kept else given.scratch,
+        fidelity_scratch=stored.fidelity_scratch
+        if given.fidelity_scratch == ScratchConfig() and same
+        else given.fidelity_scratch,
+    )
     return settings if settings == stored else fill_fidelity(settings)
 
 
@@ -184,7 +212,7 @@ def resettle_fidelity(workspace: Workspace, stored: RunConfig) -> bool:
 
 
 def _of_fidelity(config: RunConfig) -> tuple[int, str | None, ScratchConfig]:
-    return config.fidelity or 0, config.fidelity_by, config.scratch
+    return config.fidelity or 0, config.fidelity_by, compared_scratch(config)
 
 
 def within_budget(config: RunConfig, each: float, left: float) -> RunConfig:
@@ -197,7 +225,7 @@ def within_budget(config: RunConfig, each: float, left: float) -> RunConfig:
     """
     networks = min(config.fidelity or 0, int(BUDGET_SHARE * left / each))
     if networks < LEAST_NETWORKS:
-        return replace(config, fidelity=0, fidelity_by=None)
+        return replace(config, fidelity=0, fidelity_by=None, fidelity_scratch=ScratchConfig())
     return replace(config, fidelity=networks)
 
 
@@ -214,6 +242,4 @@ def fidelity_seconds(config: RunConfig, each: float, training: float) -> float:
     scores = config.fidelity * each
     if config.fidelity_by == TABLE:
         return scores
-    at_once = config.scratch.at_once or 1
-    rounds = math.ceil(config.fidelity * config.scratch.seeds / at_once)
-    return scores + rounds * at_once * training
+    return scores + several_seconds(config.fidelity, compared_scratch(config), training)

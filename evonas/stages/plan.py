@@ -4,17 +4,24 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from evonas.config import FINE_TUNE, RunConfig, seconds
+from evonas.config import RunConfig, seconds
 from evonas.data.locate import named_folder
 from evonas.errors import InputError
 from evonas.problems import ScratchProblem, SupernetProblem
 from evonas.problems.defaults import SALIENCY_BATCHES
 from evonas.problems.registry import data_of
 from evonas.search.joint import WARM_UP, check_turns
-from evonas.stages.fidelity import SCRATCH, training_seconds
+from evonas.stages.fidelity import SCRATCH, compared_scratch
 from evonas.stages.fidelity_plan import fidelity_seconds, settle_fidelity, within_budget
 from evonas.stages.filling import fill, use_threads
 from evonas.stages.start import read_networks
+from evonas.stages.trainings import (
+    epochs_within,
+    likewise,
+    retrain_seconds,
+    settle_retraining,
+    training_seconds,
+)
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
@@ -39,12 +46,14 @@ class Timing:
     Attributes:
         step: seconds of one training step, with what distributions score meanwhile.
         image: seconds to score one network on one validation image.
-        training: seconds that one training from scratch adds, where the run makes some.
+        training: seconds that one training of a network adds that is compared, where there are any.
+        retraining: the same of a retrained member of the front.
     """
 
     step: float
     image: float
     training: float = 0.0
+    retraining: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Plan:
             name: train + timing.image * _images_of_pruning(self.workspace),
             **({"saliency": saliency} if config.saliency else {}),
             "search": config.evaluations * images * timing.image,
+            **({"retrain": retrain_seconds(config, timing.retraining)} if config.retrain else {}),
             **({"fidelity": fidelity} if config.fidelity else {}),
         }
 
@@ -127,7 +137,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if not filled.supernet:
         _check_batch(filled, problem)
     if filled.retrain is not None:
-        workspace.config = _with_recipe(workspace)
+        settle_retraining(workspace)
     filled = settle_fidelity(workspace)
     free = _left_open(config)
     undecided = bool(free - {"validation_images"})
@@ -145,7 +155,12 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     images = len(problem.data.validation)
     if config.fidelity is None and filled.fidelity:
         filled = within_budget(filled, images * timing.image, left)
+    if filled.retrain and config.scratch.epochs is None:
+        shared = likewise(filled)
+        filled, each = epochs_within(filled, timing.retraining, left)
+        timing = replace(timing, retraining=each, training=each if shared else timing.training)
     beside = timing.image * (_images_of_pruning(workspace) + _images_of_saliency(workspace))
+    beside += retrain_seconds(filled, timing.retraining)
     numbers = divide(
         left,
         timing,
@@ -163,22 +178,12 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     return Plan(numbers, workspace, timing)
 
 
-def _with_recipe(workspace: Workspace) -> RunConfig:
-    """All numbers by which members of the front are trained alone."""
-    config = workspace.config
-    if config.scratch.recipe == FINE_TUNE and config.width != 1:
-        raise InputError(
-            f"the shared weights have width {config.width:g} and fit no network of the space; "
-            "leave --scratch.recipe fine-tune out, or give --width 1"
-        )
-    return replace(config, scratch=workspace.settled_scratch())
-
-
 def _left_open(config: RunConfig) -> frozenset[str]:
     """Which numbers a budget decides; none without one."""
     if config.budget is None:
         return frozenset()
     numbers = {
+        "epochs": config.scratch.epochs if config.retrain else 0,
         "evaluations": config.evaluations,
         "validation_images": config.validation_images,
         "steps": config.supernet or config.training.steps,
@@ -235,7 +240,8 @@ def divide(
         timing: what was measured.
         config: filled settings: the numbers where nothing is short.
         images: validation images there are by these settings.
-        free: which of "evaluations", "validation_images" and "steps" may be changed.
+        free: which of "evaluations", "validation_images" and "steps" may be changed; others are
+            decided elsewhere.
         least: evaluations that the search needs; a population, if None.
         beside: seconds that neither of the two has, for scores of choices.
 
@@ -299,8 +305,13 @@ def _measure(workspace: Workspace, networks: int) -> Timing:
     image = time_evaluation(supernet, networks=networks)
     if workspace.config.joint:
         step += networks * image * images_of_a_turn(workspace)
-    trains = workspace.config.fidelity_by == SCRATCH
-    return Timing(step, image, training_seconds(workspace) if trains else 0.0)
+    config, training, retraining = workspace.config, 0.0, 0.0
+    if config.retrain:
+        retraining = training_seconds(workspace, config.scratch)
+    if config.fidelity_by == SCRATCH:
+        alike = config.retrain and likewise(config)
+        training = retraining if alike else training_seconds(workspace, compared_scratch(config))
+    return Timing(step, image, training, retraining)
 
 
 def images_of_a_turn(workspace: Workspace) -> float:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from evonas.analysis import Front, History, save_fidelity, save_figures
+from evonas.analysis import Front, History, save_fidelity, save_figures, save_retrained
 from evonas.errors import InputError
+from evonas.problems import ArchitectureProblem
+from evonas.retrain import all_retrained, summarised
 from evonas.runs import Context, RunFolder, Search, distinct_results, read_lines, read_searches
 from evonas.stages.workspace import Workspace
 
@@ -45,7 +47,23 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
     save_figures(folder)
     if folder.fidelity.is_file():
         save_fidelity(folder)  # it marks the members of the front
+    if folder.retrained.is_file():
+        write_retrained(folder, problem)  # which stands beside the front
     return front
+
+
+def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
+    """Write and draw everything that was retrained in a run, beside what the search thought."""
+    searches = _searches(folder)
+    column = searches[0].objectives.index("error") if "error" in searches[0].objectives else None
+    known = {
+        result.key: result.objectives[column]
+        for result in distinct_results(searches)
+        if column is not None
+    }
+    records = list(all_retrained(folder.networks).values())
+    summarised(records, known, problem, folder.name).write(folder.retrained)
+    save_retrained(folder)
 
 
 def _searches(folder: RunFolder) -> list[Search]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evonas.analysis import Front, RetrainedNetworks, save_retrained
+from evonas.analysis import Front
 from evonas.config import ScratchConfig
 from evonas.errors import EvaluationStopped
-from evonas.problems import ScratchProblem
-from evonas.retrain import Retrained, all_retrained, pick, retrain, summarised
+from evonas.retrain import Retrained, files_of, pick, retrain
 from evonas.runs import Context, RunFolder
+from evonas.stages.results import write_retrained
 from evonas.stages.workspace import Workspace
 
 
@@ -35,18 +35,19 @@ class RetrainMembers:
         """Whether table and figure are there, and all that is to be in them."""
         if not (run.retrained.is_file() and (run.figures / "retrained.png").is_file()):
             return False
-        if not run.front.is_file() or self.networks:
-            return False  # named networks: what is done is found out by looking at each
-        wanted = set(Front.load(run.path).spread(self.members).networks)
-        return wanted <= set(RetrainedNetworks.load(run.path).networks)
+        if not run.front.is_file():
+            return False
+        problem = self.workspace.scratch_problem(run, self.scratch)
+        chosen = pick(Front.load(run.path), self.members, self.networks, problem.space)
+        files = files_of(problem, chosen, run.networks)
+        return all(f.is_file() or problem.has_diverged(*pair) for pair, f in files.items())
 
     def run(self, context: Context) -> None:
         """Train, measure, write and draw."""
         folder = context.folder
         problem = self.workspace.scratch_problem(folder, self.scratch)
-        front = Front.load(folder.path)
-        chosen = pick(front, self.members, self.networks, problem.space)
-        total = len(chosen) * problem.config.seeds
+        chosen = pick(Front.load(folder.path), self.members, self.networks, problem.space)
+        total = len(chosen) * problem.trainings
         problem.stop = context.stop
         with context.progress.stage(self.name, total, "networks") as progress:
 
@@ -64,13 +65,10 @@ class RetrainMembers:
             except EvaluationStopped:
                 return
             progress.finish()
-        if problem is not self.workspace.problem:
-            problem.forget(chosen)  # their weights lie in networks/
-        write_retrained(folder, front, problem)
-
-
-def write_retrained(folder: RunFolder, front: Front, problem: ScratchProblem) -> None:
-    """Write and draw everything that was retrained in a run."""
-    records = list(all_retrained(folder.networks).values())
-    summarised(records, front, problem, folder.name).write(folder.retrained)
-    save_retrained(folder)
+        for network, seed in files_of(problem, chosen, folder.networks):
+            if problem.has_diverged(network, seed):
+                context.progress.say(
+                    f"the training of {network} diverged (seed {seed}), and it is left out; "
+                    "retrain it with a smaller --scratch.lr"
+                )
+        write_retrained(folder, problem)

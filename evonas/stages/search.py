@@ -99,6 +99,11 @@ class SearchFront:
 
             def trained(training: Training) -> None:
                 nonlocal seen, whole
+                if training.diverged:
+                    context.progress.say(
+                        f"the training of {training.network} diverged (seed {training.seed}); it "
+                        "counts as a guess"
+                    )
                 whole += training.epochs == problem.config.epochs  # not one of a promotion
                 if whole == problem.trainings:
                     seen, whole = seen + 1, 0

@@ -124,8 +124,10 @@ class Workspace:
                 f"'{self.config.problem}' is a table of measured networks and trains none; name a "
                 "run of another problem"
             )
-        if isinstance(problem, ScratchProblem) and config in (ScratchConfig(), problem.config):
-            return problem
+        if isinstance(problem, ScratchProblem):
+            threads = self.config.threads or 1
+            if settle_for(config, problem.data, threads=threads) == problem.config:
+                return problem
         begin = None
         if config.recipe == FINE_TUNE:
             from evonas.retrain import weights_of
@@ -145,14 +147,17 @@ class Workspace:
             name=self.config.problem,
         )
 
-    def settled_scratch(self) -> ScratchConfig:
+    def settled_scratch(self, scratch: ScratchConfig) -> ScratchConfig:
         """All numbers by which single networks are trained on the images of the supernet.
+
+        Args:
+            scratch: what was said.
 
         Raises:
             InputError: a setting means nothing for these images.
         """
         data, threads = self.supernet_problem().data, self.config.threads or 1
-        return settle_for(self.config.scratch, data, threads=threads)
+        return settle_for(scratch, data, threads=threads)
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.

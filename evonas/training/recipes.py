@@ -3,13 +3,15 @@
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from evonas.config import FINE_TUNE, ScratchConfig, TrainingConfig
+from evonas.config import FINE_TUNE, RECIPE, ScratchConfig, TrainingConfig
 from evonas.data.policy import Augmentation
 from evonas.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from evonas.data import SearchData
 
+# What does not change what a training leads to.
+NO_MATTER = ("seeds", "promotion", "at_once", "compile")
 # Compiling a network takes about half a minute, which so many steps earn back.
 COMPILED_STEPS = 5000
 
@@ -31,8 +33,9 @@ class Recipe:
 
 
 _FAST = ScratchConfig(
-    recipe="fast",
+    recipe=RECIPE,
     epochs=8,
+    seeds=1,
     batch_size=128,
     lr=0.15,
     momentum=0.9,
@@ -47,6 +50,7 @@ _FAST = ScratchConfig(
 _TRG = ScratchConfig(
     recipe="trg",
     epochs=600,
+    seeds=1,
     batch_size=64,
     lr=0.025,
     momentum=0.9,
@@ -61,7 +65,7 @@ _TRG = ScratchConfig(
 
 RECIPES = {
     # One cycle: up to the peak, and down by half a cosine.
-    "fast": Recipe(
+    RECIPE: Recipe(
         {
             "cpu": _FAST,
             "cuda": replace(
@@ -85,7 +89,7 @@ RECIPES[FINE_TUNE] = Recipe(
         device: replace(
             config, recipe=FINE_TUNE, epochs=-(-(config.epochs or 1) // 4), lr=(config.lr or 0) / 5
         )
-        for device, config in RECIPES["fast"].defaults.items()
+        for device, config in RECIPES[RECIPE].defaults.items()
     },
     nesterov=True,
 )
@@ -113,10 +117,11 @@ def settle(
         InputError: there is no such recipe, a batch holds more images than there are, rungs of a
             promotion do not ascend, or several networks would be compiled at once.
     """
-    if config.recipe not in RECIPES:
-        raise unknown("recipe", config.recipe, RECIPES)
-    recipe = RECIPES[config.recipe].defaults[device]
-    if config.recipe == "fast" and images < SMALL_IMAGES:
+    name = config.recipe or RECIPE
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    recipe = RECIPES[name].defaults[device]
+    if name == RECIPE and images < SMALL_IMAGES:
         recipe = _SMALL
     assert recipe.batch_size and recipe.cutout is not None
     recipe = replace(
@@ -154,6 +159,12 @@ def settle(
     return settled
 
 
+def recipe_of(config: ScratchConfig) -> Recipe:
+    """The recipe of settled settings."""
+    assert config.recipe
+    return RECIPES[config.recipe]
+
+
 def settle_for(config: ScratchConfig, data: "SearchData", *, threads: int) -> ScratchConfig:
     """`settle` for the images of a data set, where they lie."""
     return settle(
@@ -184,5 +195,5 @@ def training_of(config: ScratchConfig, steps_per_epoch: int) -> TrainingConfig:
 
 def augmentation_of(config: ScratchConfig, own: Augmentation) -> Augmentation:
     """A data set's policy, with the cutout of settled settings."""
-    mode = RECIPES[config.recipe].mode
+    mode = recipe_of(config).mode
     return replace(own, cutout=config.cutout or 0, mode=mode or own.mode)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from evonas.config import ScratchConfig
 from evonas.data import Images, SearchData
 from evonas.training.initial import initialise
-from evonas.training.recipes import RECIPES, augmentation_of, training_of
+from evonas.training.recipes import augmentation_of, recipe_of, training_of
 from evonas.training.trainer import Trainer, TrainingDiverged, mixed_precision
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def train_network(
         seed=seed,
         checkpoint=checkpoint,
         forward=forward,
-        nesterov=RECIPES[config.recipe].nesterov,
+        nesterov=recipe_of(config).nesterov,
         ema=config.ema or 0.0,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         options="scratch",

@@ -17,9 +17,7 @@ from evonas.atomic import file_stem
 from evonas.config import ScratchConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
-
-# What does not change what a training leads to.
-NO_MATTER = ("seeds", "promotion", "at_once", "compile")
+from evonas.training.recipes import NO_MATTER
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Training:
         loss: their mean cross-entropy in nats.
         training_accuracy: training images told right in the end, in percent.
         seconds: that it took.
+        diverged: whether its loss became no number; error, loss and accuracy are then those of a
+            guess, and it has no weights.
     """
 
     network: str
@@ -43,6 +43,7 @@ class Training:
     loss: float
     training_accuracy: float
     seconds: float
+    diverged: bool = False
 
 
 def training_key(network: str, seed: int, config: ScratchConfig, data: dict[str, Any]) -> str:
@@ -102,6 +103,13 @@ class TrainingStore:
         elif weights:
             self._weights[key] = weights
         self._records[key] = training
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever kept here."""
+        if self._records:
+            return False
+        return self.folder is None or not any(self.folder.glob("*.safetensors"))
 
     def weights(self, key: str) -> dict[str, Tensor] | None:
         """The weights of a training; None where they were not kept."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evonas.config import ScratchConfig
 from evonas.data import SearchData
-from evonas.training.recipes import RECIPES, augmentation_of, training_of
+from evonas.training.recipes import augmentation_of, recipe_of, training_of
 from evonas.training.scratch import FITTED_IMAGES, new_network, train_several
 from evonas.training.trainer import Trainer
 
@@ -47,7 +47,7 @@ def time_training(
                 new_network(build, data.train.device),
                 images,
                 training,
-                nesterov=RECIPES[config.recipe].nesterov,
+                nesterov=recipe_of(config).nesterov,
                 ema=config.ema or 0.0,
             )
             return _step(trainer, steps)

@@ -364,6 +364,37 @@ def test_a_diverged_training_names_its_network(make, X):
         problem.evaluate(X)
 
 
+def test_one_that_diverges_counts_as_a_guess(make, X, monkeypatch, tmp_path):
+    real = training.train_network
+
+    def train(network, data, config, **settings):
+        if sum(p.numel() for p in network.parameters()) == smallest:
+            raise TrainingDiverged("no number")
+        return real(network, data, config, **settings)
+
+    problem = make(folder=tmp_path)
+    smallest = problem.space.params(X).min()
+    assert (problem.space.params(X) == smallest).sum() == 1
+    monkeypatch.setattr(training, "train_network", train)
+    told = []
+    problem.on_training = told.append
+    F = problem.evaluate(X)
+    row = int(F[:, 1].argmin())
+    assert F[row, 0] == 90.0 and (np.delete(F[:, 0], row) != 90.0).all()
+    assert [t.diverged for t in told].count(True) == 1 and len(told) == 4
+    name = problem.space.decode(X[row])
+    assert problem.has_diverged(name, 1) and not problem.has_weights(name, 1)
+    with pytest.raises(InputError, match="no weights of"):
+        problem.network(X[row])
+    # It is kept as any other, and not tried again.
+    again = make(folder=tmp_path)
+    again.on_training = told.append
+    assert again.evaluate(X).tolist() == F.tolist() and len(told) == 4
+    # Where none has ever gone well, the settings are wrong.
+    with pytest.raises(TrainingDiverged, match=f"^{name}: no number"):
+        make().evaluate(X[[row]])
+
+
 # -- as pymoo sees it -----------------------------------------------------------------------------
 
 

@@ -328,9 +328,12 @@ def test_what_is_asked_and_what_is_as_it_was(finished):
         stored, fidelity=7, fidelity_by="scratch", scratch=ScratchConfig(epochs=3, lr=0.1)
     )
     assert asked(before) == before and asked(before, networks=9).scratch == before.scratch
-    # Where anything is said of trainings the recipe has the rest.
-    assert asked(before, scratch=ScratchConfig(epochs=2)).scratch == ScratchConfig(epochs=2)
-    assert resumed_fidelity(before, asked(before, scratch=ONE_EPOCH)).scratch == ONE_EPOCH
+    # What is said is put over what was; a recipe begins anew.
+    other = ScratchConfig(epochs=1, lr=0.1)
+    assert asked(before, scratch=ONE_EPOCH).scratch == other
+    assert resumed_fidelity(before, asked(before, scratch=ONE_EPOCH)).scratch == other
+    named = ScratchConfig(recipe="fast", epochs=2)
+    assert asked(before, scratch=named).scratch == named
     assert resumed_fidelity(stored, RunConfig(**DIGITS)) == stored
     assert resumed_fidelity(before, RunConfig(**DIGITS, fidelity=8)) == replace(before, fidelity=8)
 
@@ -413,13 +416,19 @@ def test_runs_that_have_nothing_to_measure(copy_of, tmp_path, capsys):
         (["--fidelity", "2"], "the order of 2 networks says nothing"),
         (["--fidelity", "-1"], "fidelity is -1"),
         (["--fidelity-by", "table"], "give --fidelity with how many"),
+        (["--fidelity-scratch.epochs", "3"], "--fidelity-scratch says with what networks are"),
         (["--fidelity", "5", "--fidelity-by", "tabel"], "did you mean table"),
         (["--fidelity", "5", "--fidelity-by", "table"], "no published table of the space 'tiny'"),
         (["--fidelity", "5", "--scratch.promotion", "2"], "are trained equally long"),
         (["--fidelity", "5", "--scratch.batch-size", "9999"], "a batch of 9999 images is more"),
         (["--scratch.epochs", "3"], "nothing in this run trains networks from scratch"),
         (["--fidelity", "0", "--scratch.epochs", "3"], "nothing in this run trains networks"),
+        (
+            ["--fidelity", "5", "--retrain", "1", "--scratch.recipe", "fine-tune"],
+            "give --fidelity-scratch.recipe fast",
+        ),
         (["--fidelity", "5", "--from-scratch"], "those of whole trainings"),
+        (["--from-scratch", "--fidelity-scratch.epochs", "3"], "those of whole trainings"),
         (["--fidelity", "5", "--space", "plain"], "those of whole trainings"),
         (["--fidelity", "5", "--problem", "nasbench-macro-params"], "measured ones, of a table"),
     ],
@@ -434,9 +443,17 @@ def test_a_retrained_run_is_measured_as_it_was_trained(tmp_path, trainings, caps
     given = RunConfig(**DIGITS, retrain=1, scratch=ONE_EPOCH, runs=str(tmp_path))
     done = run(given, quiet=True)
     ask = ["fidelity", done.folder.path, "--networks", "3"]
-    refused([*ask, "--scratch.epochs", "2"], "was run with scratch.epochs = 1, not 2", capsys)
     assert main([*map(str, ask), "--quiet"]) == 0
     assert "for 1 epoch, 1 seed" in capsys.readouterr().out
+    assert Run.load(done.folder.path).config.fidelity_scratch == ScratchConfig()
+    # Or otherwise, on top of that; the members of the front stay as they are.
+    made = trainings.n
+    assert main([*map(str, ask), "--scratch.epochs", "2", "--quiet"]) == 0
+    assert "for 2 epochs, 1 seed" in capsys.readouterr().out and trainings.n == made + 3
+    config = Run.load(done.folder.path).config
+    assert config.scratch == done.config.scratch
+    assert config.fidelity_scratch == replace(config.scratch, epochs=2)
+    assert run(resume=done.folder.path, quiet=True).config == config and trainings.n == made + 3
     names = [stage.name for stage in read_status(done.folder.path).stages]
     assert names == ["supernet", "search", "results", "retrain", "fidelity"]
 

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from evonas.config import RunConfig, TrainingConfig
+from evonas.config import RunConfig, ScratchConfig, TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
 from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill, images_of_a_turn, plan
+from evonas.stages.trainings import epochs_within, retrain_seconds
 from evonas.training.schedule import HALF_STEP
 
 ALL = frozenset({"steps", "evaluations", "validation_images"})
@@ -172,3 +173,41 @@ def test_a_dry_run_tells_of_all_stages():
 def test_a_resolution_of_no_table_is_refused():
     with pytest.raises(InputError, match="with --saliency-half-resolution, or leave it out"):
         plan(RunConfig(problem="digits-params", saliency_half_resolution=True))
+
+
+RETRAINED = {"problem": "digits-params", "retrain": 4, "threads": 1}
+
+
+def test_a_budget_counts_what_is_retrained():
+    planned = plan(RunConfig(**RETRAINED, budget="20s"))
+    recipe = plan(RunConfig(**RETRAINED)).config.scratch
+    assert 1 <= planned.config.scratch.epochs < recipe.epochs
+    assert planned.config.scratch == replace(recipe, epochs=planned.config.scratch.epochs)
+    assert list(planned.expected) == ["supernet", "search", "retrain"]
+    assert 0 < planned.expected["retrain"] < 0.4 * 20
+    assert sum(planned.expected.values()) < 20
+    long = plan(RunConfig(**RETRAINED, budget="1h")).config
+    assert long.scratch == recipe
+    # what was said stays, and takes its time from the others
+    said = plan(RunConfig(**RETRAINED, budget="60s", scratch=ScratchConfig(epochs=20)))
+    assert said.config.scratch.epochs == 20 and sum(said.expected.values()) < 60
+    with pytest.raises(InputError, match=r"a budget of 20s is too small .* at least \d\d+s"):
+        plan(RunConfig(**RETRAINED, budget="20s", scratch=ScratchConfig(epochs=999)))
+
+
+def test_a_budget_decides_epochs_where_all_else_is_said():
+    training = TrainingConfig(steps=20)
+    given = {"evaluations": 20, "validation_images": 100, "training": training}
+    planned = plan(RunConfig(**RETRAINED, **given, budget="20s")).config
+    assert (planned.evaluations, planned.training.steps) == (20, 20)
+    assert 1 <= planned.scratch.epochs < 15
+
+
+def test_seconds_of_what_is_retrained():
+    config = RunConfig(retrain=5, scratch=ScratchConfig(epochs=2, seeds=3, at_once=4))
+    # 15 trainings in 4 rounds of 4, each with a look at the test images
+    assert retrain_seconds(config, 10.0) == pytest.approx(160.0 * (1 + 1 / 30))
+    assert retrain_seconds(replace(config, retrain=None), 10.0) == 0.0
+    fewer, training = epochs_within(config, 10.0, left=300.0)
+    assert (fewer.scratch.epochs, training) == (1, 5.0)
+    assert epochs_within(config, 10.0, left=3000.0) == (config, 10.0)

@@ -43,7 +43,7 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
         evaluations = most_candidates(check_true_rank(config, space))
         if scratch.at_once is None and data != "digits":  # whose images are too small to share
             # Candidates come one by one, so that each may have all threads.
-            scratch = replace(scratch, at_once=min(threads, scratch.seeds))
+            scratch = replace(scratch, at_once=min(threads, scratch.seeds or 1))
     defaults = defaults_for(data, device.partition(":")[0])
     return replace(
         config,
