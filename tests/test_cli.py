@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_program
 
 from evonas import cli
 from evonas.cli import main
@@ -375,12 +376,16 @@ def test_a_space_of_ones_own_from_the_command_line(tmp_path):
     (tmp_path / "my space.py").write_text(PLUGIN)
 
     def command(*more):
-        return subprocess.run(
-            [sys.executable, "-m", "evonas.run", *map(str, more), "--quiet"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        return run_program(
+            "import sys\nfrom evonas.cli import main\nsys.exit(main(sys.argv[1:]))",
+            "run", *map(str, more), "--quiet", cwd=tmp_path,
         )  # fmt: skip
 
-    made = command("--space", "plugged", "--plugin", "my space.py", *SMALL[:-1])
+    made = subprocess.run(
+        [sys.executable, "-m", "evonas.run", "--space", "plugged", "--plugin", "my space.py",
+         *map(str, SMALL[:-1]), "--quiet"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
     assert made.returncode == 0, made.stderr
     (again,) = (line for line in made.stdout.splitlines() if line.startswith("search on"))
     words = shlex.split(again)[5:]

@@ -51,7 +51,8 @@ def check_resumed(folder: Path, unbroken: Path, name: str) -> None:
     assert (folder / "figures" / f"{name}.png").is_file()
 
 
-TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60"]
+TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60",
+           "--validation-images", "100"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

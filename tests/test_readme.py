@@ -27,13 +27,18 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
     names: dict = {"__name__": "readme", "replace": replace}
     for block in blocks:
         block = re.sub(r'"runs/[a-z0-9-]+-\d{8}-\d{6}"', repr(f"runs/{folder.name}"), block)
-        block = block.replace('train("30s")', "train(steps=40)")
+        block = block.replace('train("30s")', "train(steps=40)").replace("steps=400", "steps=40")
+        block = re.sub(r'\("n_eval", (\d+)\)', _shorter, block)
         block = block.replace("TrainingConfig(steps=200)", "TrainingConfig(steps=20)")
         block = block.replace("ScratchConfig(epochs=5)", "ScratchConfig(epochs=1)")
         block = block.replace("problem.training", "replace(problem.training, steps=100)")
         exec(compile(block, str(README), "exec", dont_inherit=True), names)
     plt.close("all")
     assert "mine:" in capsys.readouterr().out
+
+
+def _shorter(found: re.Match) -> str:
+    return f'("n_eval", {min(int(found[1]), 60)})'
 
 
 def _factories():

@@ -5,6 +5,7 @@ machine; these are forked from a server that has imported it and computed nothin
 """
 
 import multiprocessing
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ _BEGIN = """
 import os, sys
 for descriptor, path in enumerate(outputs, 1):
     os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+os.chdir(folder)
 sys.argv = ["-c", *arguments]
 exec(compile(program, "<program>", "exec"), {"__name__": "__main__"})
 """
@@ -23,11 +25,16 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(IMPORTED)
 
 
-def run_program(program: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
-    """What ``python -c program *arguments`` did: its return code, and its output as text."""
+def run_program(
+    program: str, *arguments: str, cwd: Path | str | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess:
+    """What ``python -c program *arguments`` did in a folder: its return code, and its output."""
     with tempfile.TemporaryDirectory() as folder:
         outputs = [str(Path(folder) / name) for name in ("stdout", "stderr")]
-        names = {"program": program, "arguments": arguments, "outputs": outputs}
+        names = {
+            "program": program, "arguments": arguments, "outputs": outputs,
+            "folder": os.fspath(cwd or os.getcwd()),
+        }  # fmt: skip
         process = _CONTEXT.Process(target=exec, args=(_BEGIN, names), daemon=True)
         process.start()
         process.join(timeout)
