@@ -34,7 +34,7 @@ from evonas.operators import StratifiedSampling
 from evonas.problems import ScratchProblem, get_problem
 from evonas.run import run
 
-SPACE = ("depth=3,6", "width=8,24,4")
+SPACE = ("depth=3,6", "width=8,16,4")
 TRAINING = ScratchConfig(epochs=4, at_once=1)
 IMAGES = {"train_images": 20_000, "validation_images": 4000}
 ARMS = {"true-rank": BLUE, "uniform": GREY, "stratified": ORANGE}

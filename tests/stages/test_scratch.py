@@ -313,6 +313,22 @@ def test_a_repeated_run_is_the_same(searched, tmp_path):
 # -- settled or refused ---------------------------------------------------------------------------
 
 
+def test_a_true_rank_search_is_a_short_one_on_a_cpu():
+    given = {"problem": "cifar10-params", "space": "plain", "device": "cpu", "threads": 2}
+    short = fill(RunConfig(**given, algorithm="true-rank"))
+    assert (short.train_images, short.scratch.epochs, short.scratch.at_once) == (20_000, 4, 1)
+    assert short.space_settings == ("depth=3,6", "width=8,16,4") and fill(short) == short
+    said = ScratchConfig(epochs=9)
+    long = fill(RunConfig(**given, algorithm="true-rank", train_images=30_000, scratch=said))
+    assert (long.train_images, long.scratch.epochs) == (30_000, 9)
+    named = fill(RunConfig(**given, algorithm="true-rank", scratch=ScratchConfig(recipe="trg")))
+    assert named.scratch.epochs is None
+    # Where candidates do not wait for each other, or nothing is known of the data.
+    for other in ({"algorithm": "random"}, {"algorithm": "true-rank", "problem": "digits-params"}):
+        filled = fill(RunConfig(**given | other))
+        assert filled.train_images is None and filled.scratch.epochs is None
+
+
 def test_as_many_are_trained_at_once_as_the_run_has_threads():
     for threads in (1, 3):
         settled = plan(RunConfig(space="plain", threads=threads)).config

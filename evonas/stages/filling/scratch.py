@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
 from evonas.errors import InputError
-from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for
+from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for, one_by_one
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.search.registry import TRUE_RANK
 from evonas.search.true_rank import most_candidates
@@ -39,12 +39,18 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
     space = _space(config, data, device)
     evaluations, scratch = SCRATCH_EVALUATIONS, config.scratch
     threads = config.threads or cores()
+    kind = device.partition(":")[0]
+    defaults = defaults_for(data, kind)
+    images = defaults.train_images
     if config.algorithm == TRUE_RANK:
         evaluations = most_candidates(check_true_rank(config, space))
+        few, epochs = one_by_one(data, kind)
+        images = few or images
+        if scratch.recipe is None:
+            scratch = replace(scratch, epochs=scratch.epochs or epochs)
         if scratch.at_once is None and data != "digits":  # whose images are too small to share
             # Candidates come one by one, so that each may have all threads.
             scratch = replace(scratch, at_once=min(threads, scratch.seeds or 1))
-    defaults = defaults_for(data, device.partition(":")[0])
     return replace(
         config,
         from_scratch=True,
@@ -54,7 +60,7 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
         space=space.name,
         space_settings=settings_of(config, space.name, data, device),
         evaluations=config.evaluations or evaluations,
-        train_images=config.train_images or defaults.train_images,
+        train_images=config.train_images or images,
         validation_images=config.validation_images or defaults.validation_images,
     )
 
