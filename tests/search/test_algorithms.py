@@ -12,6 +12,7 @@ from evonas.errors import InputError
 from evonas.search import get_algorithm, list_algorithms
 
 BUDGET = 200
+FEWER = {"screened": 100}  # whose models take longer with each network
 # "saliency" evaluates what a table thinks best, and nothing else: see test_saliency.py;
 # "true-rank" goes through spaces of plain chains only: see test_true_rank.py
 SEARCHES = [name for name in list_algorithms() if name not in ("saliency", "true-rank")]
@@ -23,6 +24,10 @@ def algorithm_for(name, problem, **settings):
     if name == "screened":  # larger steps: models are slow, and tests are many
         settings = {"n_offsprings": 10, "n_candidates": 400} | settings
     return get_algorithm(name, problem, **settings)
+
+
+def budget_for(name):
+    return FEWER.get(name, BUDGET)
 
 
 def networks(problem, genomes):
@@ -52,12 +57,12 @@ def drive(algorithm, problem, seed=1, budget=BUDGET, recorded=None):
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_run(name, problem):
-    algorithm = algorithm_for(name, problem)
-    result = minimize(problem, algorithm, ("n_eval", BUDGET), seed=1)
+    algorithm, budget = algorithm_for(name, problem), budget_for(name)
+    result = minimize(problem, algorithm, ("n_eval", budget), seed=1)
     asked = problem.asked
     # What a free check rules out is no evaluation; without one every genome is.
     dear = len(asked) if not hasattr(problem, "feasible") else problem.feasible(asked).sum()
-    assert BUDGET <= result.algorithm.evaluator.n_eval == dear < BUDGET + 20
+    assert budget <= result.algorithm.evaluator.n_eval == dear < budget + 20
     assert len(set(networks(problem, asked))) == len(asked), "a network was evaluated twice"
     X = np.array(asked)
     assert X.dtype.kind == "i"
@@ -66,19 +71,19 @@ def test_a_run(name, problem):
     assert result.F is not None
 
     problem.asked = []
-    minimize(problem, algorithm, ("n_eval", BUDGET), seed=1)
+    minimize(problem, algorithm, ("n_eval", budget), seed=1)
     assert problem.asked == asked, "the same object minimised twice gives the same genomes"
     problem.asked = []
-    minimize(problem, algorithm_for(name, problem), ("n_eval", BUDGET), seed=1)
+    minimize(problem, algorithm_for(name, problem), ("n_eval", budget), seed=1)
     assert problem.asked == asked, "the same seed gives the same genomes"
     problem.asked = []
-    minimize(problem, algorithm, ("n_eval", BUDGET), seed=2)
+    minimize(problem, algorithm, ("n_eval", budget), seed=2)
     assert problem.asked != asked
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_replay_from_recorded_values(name, problem):
-    generations, first = drive(algorithm_for(name, problem), problem)
+    generations, first = drive(algorithm_for(name, problem), problem, budget=budget_for(name))
 
     class Recorded(type(problem)):
         def serve(self, X, F, G):
@@ -92,7 +97,8 @@ def test_replay_from_recorded_values(name, problem):
 
     replayed = copy.copy(problem)
     replayed.__class__ = Recorded
-    again, second = drive(algorithm_for(name, problem), replayed, recorded=generations)
+    given = {"budget": budget_for(name), "recorded": generations}
+    again, second = drive(algorithm_for(name, problem), replayed, **given)
     assert again == generations
     assert second.random_state.bit_generator.state == first.random_state.bit_generator.state
     assert second.evaluator.n_eval == first.evaluator.n_eval
