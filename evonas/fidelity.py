@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from evonas.config import ScratchConfig, load
+from evonas.config import ScratchConfig
 from evonas.errors import InputError
 from evonas.run import Run, run
-from evonas.runs import RunFolder, read_status
+from evonas.runs import read_status
 from evonas.stages.fidelity_plan import asked
 
 
@@ -46,13 +46,9 @@ def measure_fidelity(
             three networks are asked for, the folder is in use.
         Stopped: Ctrl-C was pressed; what was trained is kept.
     """
-    folder = RunFolder.open(path)
-    stored = load(folder.config)
-    if data_dir is not None:
-        stored = replace(stored, data_dir=str(data_dir))
-    stored = replace(
-        stored, device=Run.load(path).device(device), threads=threads or stored.threads
-    )
+    opened = Run.load(path, data_dir=data_dir)
+    folder, stored = opened.folder, opened.config
+    stored = replace(stored, device=opened.device(device), threads=threads or stored.threads)
     config = asked(stored, networks=networks, by=by, scratch=scratch)
     status = read_status(folder.path)
     before = [stage for stage in status.stages if stage.name != "fidelity"]
