@@ -109,8 +109,8 @@ class ScratchConfig:
     ema: float | None = None
     """Decay, per step, of an average of the weights that is what remains in the end; 0 is none."""
     compile: bool | None = None
-    """Compile each network with torch.compile; by default on CUDA, for trainings long enough to
-    earn it back."""
+    """Compile each network with torch.compile, which takes half a minute or more; networks are
+    then trained one at a time. On CUDA steps are recorded and replayed with and without."""
     at_once: int | None = None
     """Networks trained at the same time; by default as many as there are CPU threads, one on
     CUDA."""

@@ -118,7 +118,7 @@ def train_network(
         # The networks of a space run the same code, which torch would give up on after a few of
         # them; and what it has compiled keeps a network in memory.
         torch.compiler.reset()
-        forward = torch.compile(network)
+        forward = torch.compile(network, dynamic=False)  # it sees two sizes of images at most
     trainer = Trainer(
         network,
         images,
@@ -130,6 +130,7 @@ def train_network(
         ema=config.ema or 0.0,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         options="scratch",
+        replay=images.device.type == "cuda",
     )
     if not trainer.train(stop=stop, on_step=on_step):
         return None

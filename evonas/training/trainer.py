@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from evonas.config import TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
+from evonas.training.replay import NotRecorded, ReplayedStep
 from evonas.training.schedule import HALF_STEP, check_batch, half_steps, warmup_cosine
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
@@ -103,6 +105,8 @@ class Trainer:
         checkpoint_seconds: the least time between two checkpoints; where it is above 0 the end of
             the training need not be in one.
         options: of the command line, that messages name: "training" of ``--training.lr``.
+        replay: record what the network does in a step, and replay it; for CUDA, and for `passes`
+            of one forward with nothing but the images.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -124,6 +128,7 @@ class Trainer:
         ema: float = 0.0,
         checkpoint_seconds: float = 0.0,
         options: str = "training",
+        replay: bool = False,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -156,6 +161,7 @@ class Trainer:
         self.average = _average(network, ema) if ema else None
         self.checkpoint_seconds, self._saved_at = checkpoint_seconds, time.monotonic()
         self.options = options
+        self.replay, self._recorded = replay, None  # type: bool, ReplayedStep | None
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
             self._restore(Checkpoint.load(self.checkpoint))
@@ -245,19 +251,11 @@ class Trainer:
         if self.step < self.half_steps:
             images = half_size(images)
         arguments = list(self.passes(self.random_state))
-        k = len(arguments)
-        check_batch(len(labels), k)
-        total = torch.zeros((), device=self.device)
-        for more, part, truth in zip(
-            arguments, images.tensor_split(k), labels.tensor_split(k), strict=True
-        ):
-            with mixed_precision(self.device):
-                logits = self.forward(part, *more)
-            loss = F.cross_entropy(
-                logits.float(), truth, label_smoothing=config.label_smoothing or 0.0
-            )
-            loss.backward()
-            total += loss.detach()
+        check_batch(len(labels), len(arguments))
+        if self.replay:
+            loss = self._replayed(images, labels)
+        else:
+            loss = self._gradients(images, labels, arguments)
         if config.clip_norm:
             # Most weights of a supernet take no part in a step; only those that do have gradients.
             moved = [p for p in self.parameters if p.grad is not None]
@@ -266,7 +264,37 @@ class Trainer:
         if self.average:
             self.average.update_parameters(self.network)
         self.step += 1
+        return loss
+
+    def _gradients(
+        self, images: Tensor, labels: Tensor, arguments: Sequence[tuple[Any, ...]] = ((),)
+    ) -> Tensor:
+        """Gradients of all passes in the parameters; their mean loss."""
+        k = len(arguments)
+        total = torch.zeros((), device=self.device)
+        for more, part, truth in zip(
+            arguments, images.tensor_split(k), labels.tensor_split(k), strict=True
+        ):
+            with mixed_precision(self.device):
+                logits = self.forward(part, *more)
+            loss = F.cross_entropy(
+                logits.float(), truth, label_smoothing=self.config.label_smoothing or 0.0
+            )
+            loss.backward()
+            total += loss.detach()
         return total / k
+
+    def _replayed(self, images: Tensor, labels: Tensor) -> Tensor:
+        """As `_gradients`, of a network that does the same in each step."""
+        if self._recorded is None or self._recorded.images.shape != images.shape:
+            self._recorded = None  # frees its memory, before as much is taken again
+            try:
+                self._recorded = ReplayedStep(self._gradients, self.network, images, labels)
+            except NotRecorded as error:
+                warnings.warn(f"{error}; its kernels are launched one by one", stacklevel=2)
+                self.replay = False
+                return self._gradients(images, labels)
+        return self._recorded(images, labels)
 
     def state(self) -> Checkpoint:
         """Everything that the rest of the training depends on."""

@@ -5,7 +5,7 @@ import pytest
 from evonas.config import ScratchConfig
 from evonas.data.policy import Augmentation
 from evonas.errors import InputError
-from evonas.training.recipes import COMPILED_STEPS, augmentation_of, settle, training_of
+from evonas.training.recipes import augmentation_of, settle, training_of
 
 
 def settled(*, side=32, images=45_000, device="cpu", threads=2, **given) -> ScratchConfig:
@@ -70,14 +70,8 @@ def test_fast_leaves_the_padding_to_the_data_set():
     assert augmentation_of(settled(), own) == Augmentation(padding=1, mode="reflect", cutout=0)
 
 
-def test_compiling_is_for_long_trainings_one_at_a_time():
-    images, batch = 5000, 50
-    epochs = COMPILED_STEPS // (images // batch)
-    common = dict(images=images, batch_size=batch, device="cuda")
-    assert settled(epochs=epochs, **common).compile
-    assert not settled(epochs=epochs - 1, **common).compile
-    assert not settled(epochs=epochs, at_once=2, **common).compile
-    assert not settled(epochs=9 * epochs, images=images, batch_size=batch).compile
+def test_compiling_is_asked_for_and_for_one_at_a_time():
+    assert not settled(epochs=600, device="cuda").compile
     assert settled(compile=True).at_once == 1
     with pytest.raises(InputError, match="one at a time; give --scratch.at-once 1"):
         settled(compile=True, at_once=2)

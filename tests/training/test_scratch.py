@@ -419,7 +419,9 @@ def test_each_compiled_network_is_compiled(chains, few_digits, config, monkeypat
         return graph.forward
 
     real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda net: real(net, backend=backend))
+    monkeypatch.setattr(
+        torch, "compile", lambda net, **options: real(net, backend=backend, **options)
+    )
     config = replace(config, compile=True, epochs=1)
     counts = []
     for text in ["3x2:000:333", "3x3:000:333", "3x4:000:333", "4x2:0000:3333", "4x3:0000:3333",

@@ -3,10 +3,12 @@ import pytest
 import torch
 from torch import nn
 
+import evonas.training.trainer
 from evonas.config import TrainingConfig
 from evonas.data import from_tensors
 from evonas.errors import InputError
 from evonas.training import Trainer, TrainingDiverged
+from evonas.training.replay import NotRecorded
 
 
 def settings(**changes) -> TrainingConfig:
@@ -206,6 +208,45 @@ def test_a_compiled_forward_is_used(data):
     compiled = torch.compile(other, backend="eager")
     Trainer(other, data, settings(steps=3), forward=compiled).train()
     assert torch.allclose(weights(net), weights(other), atol=1e-6)
+
+
+class Recording:
+    """Stands in for a recorded step where there is no GPU: does it anew each time."""
+
+    made: list[tuple[int, ...]] = []
+
+    def __init__(self, gradients, network, images, labels):
+        self.gradients, self.images = gradients, images
+        self.made.append(tuple(images.shape))
+
+    def __call__(self, images, labels):
+        assert images.shape == self.images.shape
+        return self.gradients(images, labels)
+
+
+class Refusal:
+    def __init__(self, *_):
+        raise NotRecorded("no")
+
+
+def test_a_step_is_recorded_for_each_size_of_images(data, monkeypatch):
+    monkeypatch.setattr(Recording, "made", [])
+    monkeypatch.setattr(evonas.training.trainer, "ReplayedStep", Recording)
+    nets = network(), network()
+    for net, replay in zip(nets, (True, False), strict=True):
+        assert Trainer(net, data, settings(half_resolution=0.5), replay=replay).train()
+    assert torch.equal(*map(weights, nets))
+    assert Recording.made == [(16, 1, 4, 4), (16, 1, 8, 8)]
+
+
+def test_what_cannot_be_recorded_is_done_step_by_step(data, monkeypatch):
+    monkeypatch.setattr(evonas.training.trainer, "ReplayedStep", Refusal)
+    nets = network(), network()
+    with pytest.warns(UserWarning, match="one by one") as told:
+        assert Trainer(nets[0], data, settings(), replay=True).train()
+    assert len(told) == 1
+    assert Trainer(nets[1], data, settings()).train()
+    assert torch.equal(*map(weights, nets))
 
 
 def test_divergence_names_the_options_that_the_training_has(data):

@@ -1,0 +1,99 @@
+"""Forward and backward of a step, recorded once as a CUDA graph and then replayed.
+
+A small network is a few hundred kernels of some microseconds: launching them one by one takes the
+host longer than they take the device.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+# Recording waits for the device, and chooses kernels by timing them: one at a time.
+_RECORDING = threading.Lock()
+# Steps before the recording, as kernels are chosen and memory is laid out in the first ones.
+_WARM_UP = 3
+
+
+class NotRecorded(RuntimeError):
+    """A step waits for the device, or does something else that a graph cannot hold."""
+
+
+Gradients = Callable[[Tensor, Tensor], Tensor]
+
+
+class ReplayedStep:
+    """Gradients of one batch after another, of one shape.
+
+    Args:
+        gradients: called with images and labels; leaves gradients in the parameters, and returns
+            the loss. It must do the same for every batch, and never wait for the device.
+        network: whose gradients they are; its weights and statistics are as before afterwards.
+        images: a batch, on the device, which says shape and memory format of all others.
+        labels: its labels.
+
+    Raises:
+        NotRecorded: the step cannot be recorded.
+    """
+
+    def __init__(
+        self, gradients: Gradients, network: nn.Module, images: Tensor, labels: Tensor
+    ) -> None:
+        """Records."""
+        self.images, self.labels = images.clone(), labels.clone()
+        self.parameters = list(network.parameters())
+        self.graph = torch.cuda.CUDAGraph()
+        with _RECORDING, _timed_kernels(), torch.cuda.device(images.device):
+            aside = torch.cuda.Stream()
+            self._warm_up(gradients, network, aside)
+            # Other threads may use the device meanwhile.
+            try:
+                with torch.cuda.graph(self.graph, stream=aside, capture_error_mode="thread_local"):
+                    self.loss = gradients(self.images, self.labels)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                self._no_gradients()
+                reason = str(error).splitlines()[0]
+                raise NotRecorded(f"a step of this network cannot be recorded ({reason})") from None
+        self.gradients = [parameter.grad for parameter in self.parameters]
+
+    def _warm_up(self, gradients: Gradients, network: nn.Module, aside: torch.cuda.Stream) -> None:
+        before = [(buffer, buffer.clone()) for buffer in network.buffers()]
+        here = torch.cuda.current_stream()
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            for _ in range(_WARM_UP):
+                gradients(self.images, self.labels)
+                self._no_gradients()
+            for buffer, value in before:
+                buffer.copy_(value)
+        here.wait_stream(aside)
+
+    def _no_gradients(self) -> None:
+        """Then the next backward makes its own, in the graph's memory, and adds to none."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Gradients of a batch in the parameters; its loss, on the device."""
+        self.images.copy_(images)
+        self.labels.copy_(labels)
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
+        self.graph.replay()
+        return self.loss.clone()
+
+
+class _timed_kernels:
+    """cuDNN chooses kernels by timing them, in a `with`."""
+
+    def __enter__(self) -> None:
+        self.before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = True
+
+    def __exit__(self, *_: object) -> None:
+        torch.backends.cudnn.benchmark = self.before
