@@ -145,7 +145,7 @@ def files_of(
     return {
         (network, seed): folder / f"{problem.key(network, seed)}{SUFFIX}"
         for network in networks
-        for seed in range(problem.seed, problem.seed + problem.trainings)
+        for seed in problem.seeds
     }
 
 

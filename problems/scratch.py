@@ -155,10 +155,14 @@ class ScratchProblem(ArchitectureProblem):
         return self.supernet is None and not self.config.promotion
 
     @property
+    def seeds(self) -> range:
+        """Of the trainings of each network, whose errors are averaged."""
+        return self._seeds(self.config)
+
+    @property
     def trainings(self) -> int:
-        """Trainings of each network, whose errors are averaged."""
-        assert self.config.seeds
-        return self.config.seeds
+        """Trainings of each network."""
+        return len(self.seeds)
 
     def training_accuracy(self, X: np.ndarray) -> np.ndarray:
         """Training images that fully trained networks tell right, in percent, (n,).
@@ -419,7 +423,7 @@ class ScratchProblem(ArchitectureProblem):
         losers = self._with_weights - self._best(self._rungs[WHOLE])
         self._with_weights -= losers
         self.store.forget_weights(
-            self.key(name, seed) for name in sorted(losers) for seed in self._seeds(self.config)
+            self.key(name, seed) for name in sorted(losers) for seed in self.seeds
         )
 
     def records(self, network: str) -> list[Training]:
