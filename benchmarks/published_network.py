@@ -9,7 +9,8 @@ has 96.00 %, the best of 600 epochs on the test images.
 
 Prints test accuracy, seconds and images per second of each seed and, on CUDA, the arithmetic of the
 multiply-adds (forward and backward, six operations each) as a share of what a large bf16 matrix
-product reaches on the same device. What is trained goes to the work folder; a repeated call goes on
+product reaches on the same device, and the time of a step whose kernels are launched one by one
+beside that of a replayed one. What is trained goes to the work folder; a repeated call goes on
 from there. Needs EVONAS_DATA, and a GPU: a CPU takes days.
 """
 
@@ -17,6 +18,8 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +29,14 @@ from evonas.config import ScratchConfig
 from evonas.errors import InputError
 from evonas.problems import ScratchProblem, get_problem
 from evonas.retrain import Retrained, retrain
+from evonas.training import Trainer
+from evonas.training.recipes import training_of
+from evonas.training.scratch import new_network
 
 NETWORK = "16x56:1010000000000000:3333333333333333"
 VALIDATION = 500
 SIDE, PRODUCTS = 8192, 20
+STEPS = 10
 
 
 def peak(device: torch.device) -> float:
@@ -90,6 +97,26 @@ def main() -> None:
         sys.exit(str(error))
 
 
+def step_seconds(problem: ScratchProblem, *, replay: bool) -> float:
+    """Median time of a training step, on images of full size."""
+    data, config = problem.data.train, replace(problem.config, half_resolution=0.0)
+    assert config.batch_size
+    build = partial(problem.space.build, problem.space.encode(NETWORK))
+    network = new_network(build, data.device).train()
+    training = training_of(config, data.steps(config.batch_size))
+    trainer = Trainer(network, data, training, replay=replay)
+    images, labels = next(iter(trainer.epoch()))
+    seconds = []
+    for _ in range(STEPS):
+        torch.cuda.synchronize(data.device)
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            trainer.train_step(images, labels)
+        torch.cuda.synchronize(data.device)
+        seconds.append((time.perf_counter() - start) / STEPS)
+    return float(np.median(seconds))
+
+
 def report(problem: ScratchProblem, folder: Path, data_dir: str) -> None:
     """Train, and print a line for each seed and their mean."""
     device = problem.data.train.device
@@ -97,6 +124,8 @@ def report(problem: ScratchProblem, folder: Path, data_dir: str) -> None:
     most = peak(device) if device.type == "cuda" else None
     if most:
         print(f"{torch.cuda.get_device_name(device)}: {most / 1e12:.0f} TFLOP/s in bf16")
+        each, replayed = (1e3 * step_seconds(problem, replay=replay) for replay in (False, True))
+        print(f"a training step: {each:.1f} ms kernel by kernel, {replayed:.1f} ms replayed")
     network = problem.space.decode(problem.space.encode(NETWORK))
 
     def told(done: Retrained) -> None:
