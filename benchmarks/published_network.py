@@ -69,6 +69,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=None, help="by default those of the recipe")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--cutout", type=int, default=None)
     parser.add_argument("--half-resolution", type=float, default=None)
     parser.add_argument("--weight-decay", type=float, default=None)
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--work", type=Path, default=Path("published-network"))
     arguments = vars(parser.parse_args())
-    device, work = arguments.pop("device"), arguments.pop("work")
+    device, work, seed = (arguments.pop(name) for name in ("device", "work", "seed"))
     data_dir = os.environ.get("EVONAS_DATA")
     if not data_dir:
         sys.exit("set EVONAS_DATA to a folder with CIFAR-10")
@@ -90,6 +91,7 @@ def main() -> None:
             validation_images=VALIDATION,
             scratch=ScratchConfig(**arguments),
             folder=work / "trainings",
+            seed=seed,
         )
         assert isinstance(problem, ScratchProblem)
         report(problem, work / "networks", data_dir)
