@@ -52,7 +52,8 @@ def check_resumed(folder: Path, unbroken: Path, name: str) -> None:
 
 
 TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60",
-           "--validation-images", "100"]  # fmt: skip
+           "--train-images", "400", "--validation-images", "100",
+           "--training.batch-size", "24"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def unbroken(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("where", "count"),
     [
-        ("step", 5),  # in the first epoch, of 17 steps
+        ("step", 5),  # in the first epoch, of 16 steps
         ("step", 30),  # in the second
         ("rename", 2),  # writing stages.json, before anything is trained
         ("rename", 4),  # writing a checkpoint

@@ -18,14 +18,14 @@ from evonas.supernet.pruning import Pruner
 from evonas.supernet.struck import CRITERIA, ORDERS, rounds
 
 TRAINING = TrainingConfig(
-    steps=60, batch_size=256, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair",
+    steps=60, batch_size=128, lr=0.2, weight_decay=5e-4, label_smoothing=0.0, paths="fair",
     half_resolution=0.5,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return get_data("digits")
+    return get_data("digits", train_images=600, validation=120)
 
 
 @pytest.fixture(scope="module")
@@ -267,9 +267,9 @@ def test_what_keeps_a_limit_stays_in_proportion(trained):
     assert left / len(small) >= 0.5 * pruned.space.size / space.size
 
 
-def test_path_dropout_trains_what_is_left(digits):
-    supernet = new(digits)
-    config = TrainingConfig(**(vars(TRAINING) | {"paths": "dropout"}))
+def test_path_dropout_trains_what_is_left():
+    supernet = new(get_data("digits"))
+    config = replace(TRAINING, batch_size=256, paths="dropout")
     pruned = prune(supernet, config, seed=1, keep=0.6)
     assert pruned.finished and pruned.space.allowed.sum() < pruned.before.allowed.sum()
     X = pruned.space.sample(20, np.random.default_rng(0))
