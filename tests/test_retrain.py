@@ -36,6 +36,8 @@ SHARED = {
     "pop_size": 4,
     "evaluations": 4,
     "threads": 1,
+    "train_images": 200,
+    "validation_images": 100,
 }
 
 

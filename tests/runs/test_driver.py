@@ -91,7 +91,7 @@ def test_evonas_algorithms_resume_extend_and_restart(tmp_path, blocks, make, nam
     unbroken, problem = go(whole, evaluations=60)
     assert unbroken.evaluations == len(problem.evaluated) == len(set(problem.evaluated)) >= 60
     lines = whole.read_bytes().splitlines(keepends=True)
-    for cut in range(0, len(lines) + 1, 7):
+    for cut in range(0, len(lines) + 1, 11):
         path.write_bytes(b"".join(lines[:cut]))
         assert go(path, evaluations=60)[0].evaluations == unbroken.evaluations
         assert substance(path) == substance(whole), cut
