@@ -7,12 +7,13 @@ host longer than they take the device.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-# Recording waits for the device, and chooses kernels by timing them: one at a time.
+# Recording waits for the device, and may choose kernels by timing them: one at a time.
 _RECORDING = threading.Lock()
 # Steps before the recording, as kernels are chosen and memory is laid out in the first ones.
 _WARM_UP = 3
@@ -34,19 +35,27 @@ class ReplayedStep:
         network: whose gradients they are; its weights and statistics are as before afterwards.
         images: a batch, on the device, which says shape and memory format of all others.
         labels: its labels.
+        choose: have cuDNN choose kernels by timing them. On one H200 that took about 8 s for a
+            network of 16 layers, and saved 1 of 10 ms a step.
 
     Raises:
         NotRecorded: the step cannot be recorded.
     """
 
     def __init__(
-        self, gradients: Gradients, network: nn.Module, images: Tensor, labels: Tensor
+        self,
+        gradients: Gradients,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        choose: bool = False,
     ) -> None:
         """Records."""
         self.images, self.labels = images.clone(), labels.clone()
         self.parameters = list(network.parameters())
         self.graph = torch.cuda.CUDAGraph()
-        with _RECORDING, _timed_kernels(), torch.cuda.device(images.device):
+        with _RECORDING, _chosen_kernels(choose), torch.cuda.device(images.device):
             aside = torch.cuda.Stream()
             self._warm_up(gradients, network, aside)
             # Other threads may use the device meanwhile.
@@ -88,12 +97,12 @@ class ReplayedStep:
         return self.loss.clone()
 
 
-class _timed_kernels:
-    """cuDNN chooses kernels by timing them, in a `with`."""
-
-    def __enter__(self) -> None:
-        self.before = torch.backends.cudnn.benchmark
-        torch.backends.cudnn.benchmark = True
-
-    def __exit__(self, *_: object) -> None:
-        torch.backends.cudnn.benchmark = self.before
+@contextmanager
+def _chosen_kernels(choose: bool) -> Iterator[None]:
+    """Whether cuDNN chooses kernels by timing them; else that is left as it is."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = choose or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -22,6 +22,8 @@ from evonas.training.schedule import HALF_STEP, check_batch, half_steps, warmup_
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
 _LOOK_EVERY = 50
+# So many steps earn back what it takes to choose the kernels of a recorded one.
+_CHOOSING_STEPS = 10_000
 
 
 class TrainingDiverged(InputError):
@@ -289,7 +291,13 @@ class Trainer:
         if self._recorded is None or self._recorded.images.shape != images.shape:
             self._recorded = None  # frees its memory, before as much is taken again
             try:
-                self._recorded = ReplayedStep(self._gradients, self.network, images, labels)
+                self._recorded = ReplayedStep(
+                    self._gradients,
+                    self.network,
+                    images,
+                    labels,
+                    choose=self.steps >= _CHOOSING_STEPS,
+                )
             except NotRecorded as error:
                 warnings.warn(f"{error}; its kernels are launched one by one", stacklevel=2)
                 self.replay = False
