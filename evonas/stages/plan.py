@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+from evonas.analysis.quantities import plural
 from evonas.config import RunConfig, seconds
 from evonas.data.locate import named_folder
 from evonas.errors import InputError
@@ -288,9 +289,10 @@ def _too_small(config: RunConfig, left: float, needed: float) -> InputError:
     # Reading the data and measuring took this long, and will again, or a little longer.
     spent = 1.2 * (seconds(config.budget or 0) - left)
     least = spent + (needed + RESERVE_SECONDS) / (1 - RESERVE_SHARE)
+    more = f", and to retrain {plural(config.retrain, 'member')}" if config.retrain else ""
     return InputError(
-        f"a budget of {config.budget} is too small to train and search anything on this device; "
-        f"give at least {math.ceil(least)}s"
+        f"a budget of {config.budget} is too small to train and search anything{more} on this "
+        f"device; give at least {math.ceil(least)}s"
     )
 
 
