@@ -105,7 +105,8 @@ def step_seconds(problem: ScratchProblem, *, replay: bool) -> float:
     assert config.batch_size
     build = partial(problem.space.build, problem.space.encode(NETWORK))
     network = new_network(build, data.device).train()
-    training = training_of(config, data.steps(config.batch_size))
+    # A short training: no kernels are chosen, for what is chosen once stays in the process.
+    training = training_of(config, 1)
     trainer = Trainer(network, data, training, replay=replay)
     images, labels = next(iter(trainer.epoch()))
     seconds = []

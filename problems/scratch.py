@@ -363,7 +363,7 @@ class ScratchProblem(ArchitectureProblem):
                     network, self.data, config, seed=seed, checkpoint=path, stop=stop
                 )
             except TrainingDiverged as error:
-                return error
+                return error.with_traceback(None)  # that holds the memory of the training
 
         def keep(place: int, done: Trained | TrainingDiverged) -> None:
             name, _, seed, key = missing[place]

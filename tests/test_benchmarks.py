@@ -151,7 +151,7 @@ def test_what_guides_a_search_is_measured(search_quality, monkeypatch):
 def test_tables_are_of_the_weights_at_hand(search_quality, data_dir, tmp_path, monkeypatch):
     """On images of half the side; computed anew where the weights or the variants are others."""
     saliency = load("saliency")
-    problem = get_problem("cifar10-params", "macro", data_dir=data_dir, validation_images=500)
+    problem = get_problem("cifar10-params", "macro", data_dir=data_dir, validation_images=4000)
     monkeypatch.setattr(saliency, "SCORED", ("exact", "rank-effect"))
     monkeypatch.setattr(saliency, "SALIENCY_BATCHES", 1)
     monkeypatch.setattr(saliency, "CONTEXTS", 3)

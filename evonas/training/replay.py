@@ -6,6 +6,7 @@ host longer than they take the device.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,8 +36,9 @@ class ReplayedStep:
         network: whose gradients they are; its weights and statistics are as before afterwards.
         images: a batch, on the device, which says shape and memory format of all others.
         labels: its labels.
-        choose: have cuDNN choose kernels by timing them. On one H200 that took about 8 s for a
-            network of 16 layers, and saved 1 of 10 ms a step.
+        choose: have cuDNN choose kernels by timing them, for shapes that this process has not met
+            yet. On one H200 that took about 8 s for a network of 16 layers, and saved 1 of 10 ms a
+            step.
 
     Raises:
         NotRecorded: the step cannot be recorded.
@@ -55,32 +57,49 @@ class ReplayedStep:
         self.images, self.labels = images.clone(), labels.clone()
         self.parameters = list(network.parameters())
         self.graph = torch.cuda.CUDAGraph()
+        here = torch.cuda.current_stream(images.device)
+        # The default stream cannot be recorded. Any other one is taken as it is: torch has few, and
+        # a new one may be that of another thread.
+        default = here == torch.cuda.default_stream(images.device)
+        aside = torch.cuda.Stream(images.device) if default else here
+        reason = None
         with _RECORDING, _chosen_kernels(choose), torch.cuda.device(images.device):
-            aside = torch.cuda.Stream()
-            self._warm_up(gradients, network, aside)
-            # Other threads may use the device meanwhile.
-            try:
-                with torch.cuda.graph(self.graph, stream=aside, capture_error_mode="thread_local"):
-                    self.loss = gradients(self.images, self.labels)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:
-                self._no_gradients()
-                reason = str(error).splitlines()[0]
-                raise NotRecorded(f"a step of this network cannot be recorded ({reason})") from None
+            aside.wait_stream(here)
+            # Where a recording fails, torch leaves the thread on its stream.
+            with torch.cuda.stream(aside):
+                self._warm_up(gradients, network)
+                try:
+                    self._record(gradients, aside)
+                except torch.cuda.OutOfMemoryError:
+                    raise
+                except RuntimeError as error:
+                    reason = _first_cause(error)
+            here.wait_stream(aside)
+        if reason is not None:
+            self._no_gradients()
+            raise NotRecorded(f"a step of this network cannot be recorded ({reason})")
         self.gradients = [parameter.grad for parameter in self.parameters]
 
-    def _warm_up(self, gradients: Gradients, network: nn.Module, aside: torch.cuda.Stream) -> None:
+    def _record(self, gradients: Gradients, stream: torch.cuda.Stream) -> None:
+        # Other threads may launch and allocate meanwhile, but not wait for the whole device. What
+        # a compiler has left behind would end the recording where it is collected.
+        gc.collect()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
+                self.loss = gradients(self.images, self.labels)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _warm_up(self, gradients: Gradients, network: nn.Module) -> None:
         before = [(buffer, buffer.clone()) for buffer in network.buffers()]
-        here = torch.cuda.current_stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UP):
-                gradients(self.images, self.labels)
-                self._no_gradients()
-            for buffer, value in before:
-                buffer.copy_(value)
-        here.wait_stream(aside)
+        for _ in range(_WARM_UP):
+            gradients(self.images, self.labels)
+            self._no_gradients()
+        for buffer, value in before:
+            buffer.copy_(value)
 
     def _no_gradients(self) -> None:
         """Then the next backward makes its own, in the graph's memory, and adds to none."""
@@ -95,6 +114,13 @@ class ReplayedStep:
             parameter.grad = gradient
         self.graph.replay()
         return self.loss.clone()
+
+
+def _first_cause(error: BaseException) -> str:
+    """The first line of what went wrong first: ending the recording fails then, too."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from queue import Queue
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ EVALUATION_BATCH = 512
 FITTED_IMAGES = 2000
 # A training that takes less is made anew after a crash.
 CHECKPOINT_SECONDS = 20.0
+# Streams that torch has for each device.
+MOST_STREAMS = 32
 
 # Networks are built from torch's one default generator of the process.
 _BUILDING = threading.Lock()
@@ -196,20 +199,21 @@ def train_several(
     threads = torch.get_num_threads()
     share = max(1, threads // at_once)
     broken = threading.Event()
+    streams = _streams(device, at_once)
 
     def stopped() -> bool:
         return broken.is_set() or stop()
 
     def work(job: Callable[[Callable[[], bool]], T]) -> T:
         torch.set_num_threads(share)
-        with _own_stream(device):
+        with _a_stream(streams):
             return job(stopped)
 
     if at_once == 1:
         # On the caller's thread, whose team of threads is there already: with a second team there
         # are more threads than cores, and OpenMP has both sleep and wake at every operation.
         for place, job in enumerate(jobs):
-            with _own_stream(device):
+            with _a_stream(streams):
                 result = job(stop)
             yield place, result
             del result
@@ -239,13 +243,27 @@ def _result(place: int, future: Future[T]) -> tuple[int, T]:
     return place, future.result()
 
 
-@contextmanager
-def _own_stream(device: torch.device) -> Iterator[None]:
+def _streams(device: torch.device, n: int) -> Queue[Any] | None:
+    """So many streams of an accelerator; not more than there are, as torch gives them out again."""
     if device.type != "cuda":
+        return None
+    streams: Queue[Any] = Queue()
+    for _ in range(min(n, MOST_STREAMS)):
+        streams.put(torch.cuda.Stream(device))
+    return streams
+
+
+@contextmanager
+def _a_stream(streams: Queue[Any] | None) -> Iterator[None]:
+    """One of these, and back; waits where all are in use."""
+    if streams is None:
         yield
         return
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        yield
-        stream.synchronize()
+    stream = streams.get()
+    try:
+        stream.wait_stream(torch.cuda.current_stream(stream.device))
+        with torch.cuda.stream(stream):
+            yield
+            stream.synchronize()
+    finally:
+        streams.put(stream)

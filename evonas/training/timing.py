@@ -42,13 +42,16 @@ def time_training(
 
     def job(half: float) -> Callable[[Callable[[], bool]], float]:
         def work(stop: Callable[[], bool]) -> float:
-            training = replace(training_of(config, 1), steps=10**6, half_resolution=half)
+            training = replace(
+                training_of(config, 1), steps=max(in_all, 10 * steps), half_resolution=half
+            )
             trainer = Trainer(
                 new_network(build, data.train.device),
                 images,
                 training,
                 nesterov=recipe_of(config).nesterov,
                 ema=config.ema or 0.0,
+                replay=images.device.type == "cuda",
             )
             return _step(trainer, steps)
 
@@ -73,7 +76,7 @@ def _step(trainer: Trainer, steps: int) -> float:
         start = time.perf_counter()
         trainer.train_step(images, labels)
         if trainer.device.type == "cuda":
-            torch.cuda.synchronize(trainer.device)
+            torch.cuda.current_stream(trainer.device).synchronize()
         taken.append(time.perf_counter() - start)
         if len(taken) > steps or (len(taken) > 1 and sum(taken) > LONGEST):
             break

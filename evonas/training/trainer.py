@@ -208,6 +208,14 @@ class Trainer:
         Raises:
             TrainingDiverged: the loss is not a number; no checkpoint holds that state.
         """
+        try:
+            return self._train(stop, on_step)
+        finally:
+            self._recorded = None  # it holds the memory of a whole step
+
+    def _train(
+        self, stop: Callable[[], bool], on_step: Callable[[int, float], None] | None
+    ) -> bool:
         self.network.train()
         look_every = 1 if self.device.type == "cpu" else _LOOK_EVERY
         losses: list[Tensor] = []
@@ -255,6 +263,8 @@ class Trainer:
         arguments = list(self.passes(self.random_state))
         check_batch(len(labels), len(arguments))
         if self.replay:
+            if arguments != [()]:
+                raise ValueError("steps are replayed where each is one forward of the images alone")
             loss = self._replayed(images, labels)
         else:
             loss = self._gradients(images, labels, arguments)
@@ -290,18 +300,20 @@ class Trainer:
         """As `_gradients`, of a network that does the same in each step."""
         if self._recorded is None or self._recorded.images.shape != images.shape:
             self._recorded = None  # frees its memory, before as much is taken again
+            end = self.half_steps if self.step < self.half_steps else self.steps
             try:
                 self._recorded = ReplayedStep(
                     self._gradients,
                     self.network,
                     images,
                     labels,
-                    choose=self.steps >= _CHOOSING_STEPS,
+                    choose=end - self.step >= _CHOOSING_STEPS,
                 )
             except NotRecorded as error:
                 warnings.warn(f"{error}; its kernels are launched one by one", stacklevel=2)
                 self.replay = False
-                return self._gradients(images, labels)
+        if self._recorded is None:
+            return self._gradients(images, labels)
         return self._recorded(images, labels)
 
     def state(self) -> Checkpoint:

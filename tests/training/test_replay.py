@@ -82,11 +82,14 @@ def test_several_at_once_are_those_one_by_one(build, data):
     def job(seed, stop):
         return train_network(new_network(build, DEVICE, seed=seed), data, config, seed=seed)
 
+    errors = []
     for at_once in (1, 3):
         jobs = [partial(job, seed) for seed in range(4)]
         done = dict(train_several(jobs, at_once=at_once, device=DEVICE))
-        assert len(done) == 4 and all(each.error < 40 for each in done.values())
+        errors.append([done[seed].error for seed in range(4)])
         assert all(torch.isfinite(v).all() for each in done.values() for v in each.weights.values())
+    assert max(errors[0]) < 40
+    np.testing.assert_allclose(*errors, atol=10)  # they round otherwise
 
 
 def test_compiled_and_replayed(build, data):
@@ -112,3 +115,4 @@ def test_a_network_that_cannot_be_recorded_is_trained_all_the_same(data):
     with pytest.warns(UserWarning, match="one by one"):
         done = train_network(new_network(Looking, DEVICE), data, config)
     assert done is not None and done.error < 75
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()

@@ -215,8 +215,10 @@ class Recording:
 
     made: list[tuple[int, ...]] = []
 
+    chosen: list[bool] = []
+
     def __init__(self, gradients, network, images, labels, *, choose):
-        assert not choose  # that is for long trainings
+        self.chosen.append(choose)
         self.gradients, self.images = gradients, images
         self.made.append(tuple(images.shape))
 
@@ -230,14 +232,61 @@ class Refusal:
         raise NotRecorded("no")
 
 
-def test_a_step_is_recorded_for_each_size_of_images(data, monkeypatch):
+@pytest.fixture
+def recording(monkeypatch):
     monkeypatch.setattr(Recording, "made", [])
+    monkeypatch.setattr(Recording, "chosen", [])
     monkeypatch.setattr(evonas.training.trainer, "ReplayedStep", Recording)
+    return Recording
+
+
+def test_a_step_is_recorded_for_each_size_of_images(data, recording):
     nets = network(), network()
     for net, replay in zip(nets, (True, False), strict=True):
-        assert Trainer(net, data, settings(half_resolution=0.5), replay=replay).train()
+        trainer = Trainer(net, data, settings(half_resolution=0.5), replay=replay)
+        assert trainer.train() and trainer._recorded is None
     assert torch.equal(*map(weights, nets))
-    assert Recording.made == [(16, 1, 4, 4), (16, 1, 8, 8)]
+    assert recording.made == [(16, 1, 4, 4), (16, 1, 8, 8)] and recording.chosen == [False, False]
+
+
+def test_kernels_are_chosen_where_many_steps_of_their_size_are_left(data, recording):
+    trainer = Trainer(network(), data, settings(steps=16000, half_resolution=0.7), replay=True)
+    images, labels = next(iter(trainer.epoch()))
+    for trainer.step in (0, 11199, 11200):
+        trainer.train_step(images, labels)
+    trainer._recorded, trainer.step = None, 5000  # resumed
+    trainer.train_step(images, labels)
+    assert recording.chosen == [True, False, False]
+    assert [made[2] for made in recording.made] == [4, 8, 4]
+
+
+def test_what_was_recorded_is_gone_after_a_stop_and_a_divergence(data, recording):
+    trainer = Trainer(network(), data, settings(), replay=True)
+    assert not trainer.train(stop=lambda: trainer.step > 2) and trainer._recorded is None
+    trainer = Trainer(network(), data, settings(lr=1e30, clip_norm=0.0), replay=True)
+    with pytest.raises(TrainingDiverged):
+        trainer.train()
+    assert trainer._recorded is None and recording.made
+
+
+def test_passes_are_not_replayed(data, recording):
+    trainer = Trainer(network(), data, settings(), passes=lambda _: [(), ()], replay=True)
+    with pytest.raises(ValueError, match="one forward of the images alone"):
+        trainer.train()
+
+
+def test_kernels_are_chosen_within():
+    from evonas.training.replay import _chosen_kernels
+
+    for before, choose in ((False, True), (True, False), (False, False)):
+        torch.backends.cudnn.benchmark = before
+        try:
+            with pytest.raises(KeyError), _chosen_kernels(choose):
+                assert torch.backends.cudnn.benchmark == (choose or before)
+                raise KeyError
+            assert torch.backends.cudnn.benchmark == before
+        finally:
+            torch.backends.cudnn.benchmark = False
 
 
 def test_what_cannot_be_recorded_is_done_step_by_step(data, monkeypatch):
