@@ -51,7 +51,7 @@ def check_resumed(folder: Path, unbroken: Path, name: str) -> None:
     assert (folder / "figures" / f"{name}.png").is_file()
 
 
-TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "60",
+TRAINED = ["--problem", "digits-params", "--training.steps", "60", "--evaluations", "40",
            "--train-images", "400", "--validation-images", "100",
            "--training.batch-size", "24"]  # fmt: skip
 
@@ -85,7 +85,7 @@ STEPWISE = [name for name in list_algorithms() if name not in ("saliency", "true
 
 @pytest.mark.parametrize("algorithm", STEPWISE)
 def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
-    given = ["--supernet", unbroken, "--algorithm", algorithm, "--evaluations", 80, "--runs"]
+    given = ["--supernet", unbroken, "--algorithm", algorithm, "--evaluations", 60, "--runs"]
     whole = run(*given, tmp_path / "whole")
     # Killed twice: in the middle of an evaluation, then in the middle of a line.
     folder = killed("evaluate", 3, *given, tmp_path / "killed")
@@ -166,7 +166,8 @@ def test_a_guided_search_needs_its_table(unbroken_guided, tmp_path, capsys):
     assert table.read_bytes() == before
 
 
-JOINT = [*TRAINED, "--algorithm", "multi-distribution", "--joint", "--weight-steps", "4"]
+JOINT = [*TRAINED, "--algorithm", "multi-distribution", "--joint", "--weight-steps", "4",
+         "--evaluations", "60"]  # fmt: skip
 LEARNT = ("joint.csv", "architectures.csv", "supernet/distributions.json")
 
 
