@@ -12,7 +12,7 @@ from evonas.errors import InputError
 from evonas.search import get_algorithm, list_algorithms
 
 BUDGET = 200
-FEWER = {"screened": 100}  # whose models take longer with each network
+FEWER = {"screened": 100, "multi-distribution": 120}  # whose models take longer with each network
 # "saliency" evaluates what a table thinks best, and nothing else: see test_saliency.py;
 # "true-rank" goes through spaces of plain chains only: see test_true_rank.py
 SEARCHES = [name for name in list_algorithms() if name not in ("saliency", "true-rank")]
@@ -77,8 +77,8 @@ def test_a_run(name, problem):
     minimize(problem, algorithm_for(name, problem), ("n_eval", budget), seed=1)
     assert problem.asked == asked, "the same seed gives the same genomes"
     problem.asked = []
-    minimize(problem, algorithm, ("n_eval", budget), seed=2)
-    assert problem.asked != asked
+    minimize(problem, algorithm, ("n_eval", 40), seed=2)
+    assert problem.asked[:40] != asked[:40]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
