@@ -32,11 +32,12 @@ from evonas.retrain import Retrained, retrain
 from evonas.training import Trainer
 from evonas.training.recipes import training_of
 from evonas.training.scratch import new_network
+from evonas.training.timing import step_seconds
 
 NETWORK = "16x56:1010000000000000:3333333333333333"
 VALIDATION = 500
 SIDE, PRODUCTS = 8192, 20
-STEPS = 10
+STEPS = 100
 
 
 def peak(device: torch.device) -> float:
@@ -99,25 +100,14 @@ def main() -> None:
         sys.exit(str(error))
 
 
-def step_seconds(problem: ScratchProblem, *, replay: bool) -> float:
-    """Median time of a training step, on images of full size."""
+def step_time(problem: ScratchProblem, *, replay: bool) -> float:
+    """Seconds of a training step, on images of full size."""
     data, config = problem.data.train, replace(problem.config, half_resolution=0.0)
-    assert config.batch_size
     build = partial(problem.space.build, problem.space.encode(NETWORK))
-    network = new_network(build, data.device).train()
     # A short training: no kernels are chosen, for what is chosen once stays in the process.
     training = training_of(config, 1)
-    trainer = Trainer(network, data, training, replay=replay)
-    images, labels = next(iter(trainer.epoch()))
-    seconds = []
-    for _ in range(STEPS):
-        torch.cuda.synchronize(data.device)
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            trainer.train_step(images, labels)
-        torch.cuda.synchronize(data.device)
-        seconds.append((time.perf_counter() - start) / STEPS)
-    return float(np.median(seconds))
+    trainer = Trainer(new_network(build, data.device), data, training, replay=replay)
+    return step_seconds(trainer, STEPS)
 
 
 def report(problem: ScratchProblem, folder: Path, data_dir: str) -> None:
@@ -127,7 +117,7 @@ def report(problem: ScratchProblem, folder: Path, data_dir: str) -> None:
     most = peak(device) if device.type == "cuda" else None
     if most:
         print(f"{torch.cuda.get_device_name(device)}: {most / 1e12:.0f} TFLOP/s in bf16")
-        each, replayed = (1e3 * step_seconds(problem, replay=replay) for replay in (False, True))
+        each, replayed = (1e3 * step_time(problem, replay=replay) for replay in (False, True))
         print(f"a training step: {each:.1f} ms kernel by kernel, {replayed:.1f} ms replayed")
     network = problem.space.decode(problem.space.encode(NETWORK))
 

@@ -1,7 +1,7 @@
 """How long a step and an evaluation take on the device at hand."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
@@ -45,7 +45,7 @@ def time_step(supernet: Supernet, config: TrainingConfig, *, steps: int = 40) ->
 def _time_step(supernet: Supernet, config: TrainingConfig, steps: int) -> float:
     # The schedule is of no importance here.
     trainer = supernet.trainer(replace(config, steps=10**6))
-    batches = _endless(trainer)
+    batches = trainer.endless()
     _timed(trainer, islice(batches, 1), supernet.device)  # the first one also lists networks
     taken, seconds = _timed(trainer, islice(batches, 2), supernet.device)
     once = seconds / taken
@@ -70,11 +70,6 @@ def _timed(
         steps += 1
     _wait(device)
     return steps, time.perf_counter() - start
-
-
-def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from trainer.epoch()
 
 
 def _wait(device: torch.device) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -243,18 +243,18 @@ def _result(place: int, future: Future[T]) -> tuple[int, T]:
     return place, future.result()
 
 
-def _streams(device: torch.device, n: int) -> Queue[Any] | None:
+def _streams(device: torch.device, n: int) -> Queue[torch.cuda.Stream] | None:
     """So many streams of an accelerator; not more than there are, as torch gives them out again."""
     if device.type != "cuda":
         return None
-    streams: Queue[Any] = Queue()
+    streams: Queue[torch.cuda.Stream] = Queue()
     for _ in range(min(n, MOST_STREAMS)):
         streams.put(torch.cuda.Stream(device))
     return streams
 
 
 @contextmanager
-def _a_stream(streams: Queue[Any] | None) -> Iterator[None]:
+def _a_stream(streams: Queue[torch.cuda.Stream] | None) -> Iterator[None]:
     """One of these, and back; waits where all are in use."""
     if streams is None:
         yield

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from evonas.config import ScratchConfig
 from evonas.data import SearchData
@@ -53,7 +53,7 @@ def time_training(
                 ema=config.ema or 0.0,
                 replay=images.device.type == "cuda",
             )
-            return _step(trainer, steps)
+            return step_seconds(trainer, steps)
 
         return work
 
@@ -68,11 +68,16 @@ def time_training(
     return (training + FORWARD * full * looked_at / config.batch_size) / config.at_once
 
 
-def _step(trainer: Trainer, steps: int) -> float:
-    """Seconds of a step; the first one, in which kernels are made, does not count."""
+def step_seconds(trainer: Trainer, steps: int) -> float:
+    """Seconds of a step; the first one, in which kernels are made, does not count.
+
+    Args:
+        trainer: makes the steps, whether or not so many are left.
+        steps: that are timed; fewer where they take over 5 seconds.
+    """
     trainer.network.train()
     taken: list[float] = []
-    for images, labels in _endless(trainer):
+    for images, labels in trainer.endless():
         start = time.perf_counter()
         trainer.train_step(images, labels)
         if trainer.device.type == "cuda":
@@ -81,8 +86,3 @@ def _step(trainer: Trainer, steps: int) -> float:
         if len(taken) > steps or (len(taken) > 1 and sum(taken) > LONGEST):
             break
     return sum(taken[1:]) / len(taken[1:])
-
-
-def _endless(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from trainer.epoch()

@@ -163,7 +163,8 @@ class Trainer:
         self.average = _average(network, ema) if ema else None
         self.checkpoint_seconds, self._saved_at = checkpoint_seconds, time.monotonic()
         self.options = options
-        self.replay, self._recorded = replay, None  # type: bool, ReplayedStep | None
+        self.replay = replay
+        self._recorded: ReplayedStep | None = None
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
             self._restore(Checkpoint.load(self.checkpoint))
@@ -368,6 +369,11 @@ class Trainer:
         """One epoch of (images, labels), drawn from the trainer's generator."""
         assert self.config.batch_size
         yield from self.data.batches(self.config.batch_size, self.generator, channels_last=True)
+
+    def endless(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Epoch after epoch, of (images, labels)."""
+        while True:
+            yield from self.epoch()
 
     def _look(self, losses: list[Tensor], on_step: Callable[[int, float], None] | None) -> None:
         if not losses:

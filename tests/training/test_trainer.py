@@ -8,7 +8,7 @@ from evonas.config import TrainingConfig
 from evonas.data import from_tensors
 from evonas.errors import InputError
 from evonas.training import Trainer, TrainingDiverged
-from evonas.training.replay import NotRecorded
+from evonas.training.replay import NotRecorded, _chosen_kernels
 
 
 def settings(**changes) -> TrainingConfig:
@@ -214,7 +214,6 @@ class Recording:
     """Stands in for a recorded step where there is no GPU: does it anew each time."""
 
     made: list[tuple[int, ...]] = []
-
     chosen: list[bool] = []
 
     def __init__(self, gradients, network, images, labels, *, choose):
@@ -276,8 +275,6 @@ def test_passes_are_not_replayed(data, recording):
 
 
 def test_kernels_are_chosen_within():
-    from evonas.training.replay import _chosen_kernels
-
     for before, choose in ((False, True), (True, False), (False, False)):
         torch.backends.cudnn.benchmark = before
         try:
