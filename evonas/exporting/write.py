@@ -16,7 +16,7 @@ from evonas.exporting.graphs import GRAPHS, INPUT, OUTPUT, write_graph
 from evonas.exporting.record import ExportedNetwork
 from evonas.exporting.source import source
 from evonas.exporting.tracing import Calls
-from evonas.spaces.blocks import FewChannels
+from evonas.spaces.blocks import STEERED
 
 # Largest difference of logits, as a share of the largest logit where that is above 1.
 TOLERANCE = 1e-4
@@ -75,9 +75,8 @@ def _plain_copy(network: nn.Module) -> nn.Module:
             "copy.deepcopy can copy"
         ) from error
     for module in plain.modules():
-        if type(module) is FewChannels:
-            # It differs in what training it does to memory, and in nothing else.
-            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        if type(module) in STEERED:
+            module.__class__ = nn.Conv2d
     return plain
 
 

@@ -37,15 +37,13 @@ def _separable(
     """ReLU, depthwise and 1x1 convolution, BN; the ReLU leaves its input alone."""
     return [
         nn.ReLU(),
-        nn.Conv2d(
+        blocks.conv(
             in_channels,
             in_channels,
-            kernel,
-            stride,
-            dilation * (kernel // 2),
-            dilation,
+            stride=stride,
+            kernel=kernel,
             groups=in_channels,
-            bias=False,
+            dilation=dilation,
         ),
         blocks.conv(in_channels, out_channels),
         nn.BatchNorm2d(out_channels),

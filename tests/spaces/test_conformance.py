@@ -14,11 +14,11 @@ from torch import nn
 
 from evonas.errors import InputError
 from evonas.spaces import get_space, list_spaces
-from evonas.spaces.blocks import FewChannels
+from evonas.spaces.blocks import STEERED
 
 RULES = {
     kind: zero_ops for kind in (nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ReLU)
-} | {FewChannels: count_convNd}  # thop knows exact types only
+} | dict.fromkeys(STEERED, count_convNd)  # thop knows exact types only
 # Networks to count; of large ones fewer.
 COUNTED = {"darts": 10, "plain": 50}
 FEW = settings(

@@ -108,7 +108,7 @@ def test_layers_are_those_of_darts(darts):
     ):
         of = "" if dilation == 1 else f", dilation=({dilation}, {dilation})"
         convolution = (
-            f"Conv2d(72, 72, kernel_size=({kernel}, {kernel}), stride=(2, 2), "
+            f"(72, 72, kernel_size=({kernel}, {kernel}), stride=(2, 2), "
             f"padding=({padding}, {padding}){of}, groups=72, bias=False)"
         )
         assert convolution in modules[name]
