@@ -19,6 +19,7 @@ from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
 from evonas.training.replay import NotRecorded, ReplayedStep
 from evonas.training.schedule import HALF_STEP, check_batch, half_steps, warmup_cosine
+from evonas.training.team import Team, add_gradients
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
 _LOOK_EVERY = 50
@@ -165,6 +166,7 @@ class Trainer:
         self.options = options
         self.replay = replay
         self._recorded: ReplayedStep | None = None
+        self._team: Team | None = None
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
             self._restore(Checkpoint.load(self.checkpoint))
@@ -213,6 +215,9 @@ class Trainer:
             return self._train(stop, on_step)
         finally:
             self._recorded = None  # it holds the memory of a whole step
+            if self._team:
+                self._team.end()
+                self._team = None
 
     def _train(
         self, stop: Callable[[], bool], on_step: Callable[[int, float], None] | None
@@ -284,18 +289,34 @@ class Trainer:
     ) -> Tensor:
         """Gradients of all passes in the parameters; their mean loss."""
         k = len(arguments)
+        parts = zip(arguments, images.tensor_split(k), labels.tensor_split(k), strict=True)
         total = torch.zeros((), device=self.device)
-        for more, part, truth in zip(
-            arguments, images.tensor_split(k), labels.tensor_split(k), strict=True
-        ):
-            with mixed_precision(self.device):
-                logits = self.forward(part, *more)
-            loss = F.cross_entropy(
-                logits.float(), truth, label_smoothing=self.config.label_smoothing or 0.0
-            )
+        if k > 1 and self.device.type == "cpu" and torch.get_num_threads() > 1:
+            self._team = self._team or Team(k)
+            for loss, gradients in self._team.map(self._apart, parts):
+                add_gradients(self.parameters, gradients)
+                total += loss
+            return total / k
+        for more, part, truth in parts:
+            loss = self._loss(part, truth, more)
             loss.backward()
             total += loss.detach()
         return total / k
+
+    def _loss(self, images: Tensor, labels: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+        with mixed_precision(self.device):
+            logits = self.forward(images, *arguments)
+        return F.cross_entropy(
+            logits.float(), labels, label_smoothing=self.config.label_smoothing or 0.0
+        )
+
+    def _apart(
+        self, one: tuple[tuple[Any, ...], Tensor, Tensor]
+    ) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """Loss and gradients of one pass, left out of the parameters."""
+        arguments, images, labels = one
+        loss = self._loss(images, labels, arguments)
+        return loss.detach(), torch.autograd.grad(loss, self.parameters, allow_unused=True)
 
     def _replayed(self, images: Tensor, labels: Tensor) -> Tensor:
         """As `_gradients`, of a network that does the same in each step."""

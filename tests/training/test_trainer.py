@@ -48,6 +48,66 @@ def test_it_learns(data):
     assert len(losses) == 60 and losses[-1] < 0.5 * losses[0]
 
 
+def one_by_one(trainer: Trainer, steps: int) -> None:
+    """So many steps, all passes on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(steps):
+            trainer.train_step(*next(iter(trainer.epoch())))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_passes_at_once_are_those_one_by_one(data, threads, monkeypatch):
+    """Gradients of all are added up; weights of channels last, and some that a pass leaves out."""
+    nets = [network().to(memory_format=torch.channels_last) for _ in range(2)]
+    for net in nets:
+        net.branch = nn.Linear(16, 3)
+    nets[1].load_state_dict(nets[0].state_dict())
+    trainers = []
+    for net in nets:
+
+        def forward(images, branch, net=net):
+            features = net[:5](images)
+            return net[5](features) + (net.branch(features) if branch else 0)
+
+        trainers.append(
+            Trainer(
+                net, data, settings(), forward=forward,
+                passes=lambda random_state: [(True,), (False,), (random_state.random() < 0.5,)],
+            )
+        )  # fmt: skip
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(5):
+            trainers[0].train_step(*next(iter(trainers[0].epoch())))
+        assert torch.get_num_threads() == threads
+        assert trainers[0]._team.size == min(3, threads)
+    finally:
+        torch.set_num_threads(before)
+    one_by_one(trainers[1], 5)
+    assert trainers[1]._team is None
+    torch.testing.assert_close(weights(nets[0]), weights(nets[1]))
+    assert trainers[0].train() and trainers[0]._team is None
+
+
+def test_an_error_of_a_pass_is_the_callers(data):
+    def forward(images, broken):
+        if broken:
+            raise ValueError("broken")
+        return net(images)
+
+    net = network()
+    trainer = Trainer(
+        net, data, settings(), forward=forward, passes=lambda random_state: [(False,), (True,)]
+    )
+    with pytest.raises(ValueError, match="broken"):
+        trainer.train()
+
+
 def test_matches_torch_sgd(data):
     """The fused step with zero buffers is plain SGD with momentum, step for step."""
     net, other = network(), network()
