@@ -15,6 +15,7 @@ import evonas.supernet.darts  # noqa: F401  it registers its kind of shared netw
 from evonas.config import TrainingConfig
 from evonas.data import ImageTensors, SearchData, from_tensors, get_data
 from evonas.data.memory import default_limit
+from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
 from evonas.supernet.network import (
@@ -74,6 +75,8 @@ class Supernet:
             initialise(network)
         use_batch_statistics(network)
         self.network = _placed(network, self.device)
+        if self.device.type == "cpu":
+            keep_memory()
         self.trained_steps = 0
         self._validation: list[tuple[Tensor, Tensor]] | None = None
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evonas.config import TrainingConfig, to_dict
+from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
 from evonas.training.replay import NotRecorded, ReplayedStep
@@ -143,6 +144,8 @@ class Trainer:
         self.forward = network if forward is None else forward  # a compiled one has no truth value
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
+        if self.device.type == "cpu":
+            keep_memory()
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.random_state = np.random.default_rng(seed)
         self.seed = seed
