@@ -129,18 +129,20 @@ class ScratchProblem(ArchitectureProblem):
         from evonas.training.store import TrainingStore
 
         self.store = TrainingStore(folder, read_only=read_only)
-        self._cache.clear()
+        self._forget()
         # What is known at each rung: network -> dear objectives and costs.
         self._rungs: dict[str, dict[str, np.ndarray]] = {}
         self._with_weights: set[str] = set()
         self._remembered: list[np.ndarray] = []
 
-    def remember(self, X: np.ndarray, F: np.ndarray) -> None:
+    def remember(
+        self, X: np.ndarray, F: np.ndarray, images_saved: np.ndarray | None = None
+    ) -> None:
         """Put known objectives into the cache, and the networks on the rungs that they reached.
 
         Arguments as of `ArchitectureProblem.remember`.
         """
-        super().remember(X, F)
+        super().remember(X, F, images_saved)
         X = self.space.check(X)
         self._remembered += list(self.canonical(X[self.feasible(X)]))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.defaults import SALIENCY, SALIENCY_BATCHES, defaults_for
+from evonas.problems.racing import Race, Rival, first_and_rest
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class SupernetProblem(ArchitectureProblem):
         constraints: limits on costs.
         costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
         name: for messages.
+        racing: "exact" or "confident" ends the evaluation of a network that cannot matter any
+            more (`evonas.problems.racing`): what is non-dominated is always scored on all images,
+            and what was not gets an estimate that is dominated. "off" scores all on all images.
+
+    Attributes:
+        images_scored: validation images that networks were scored on so far, all together.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class SupernetProblem(ArchitectureProblem):
         constraints: Sequence[str | Constraint] = (),
         costs: Mapping[str, Cost] | None = None,
         name: str | None = None,
+        racing: str = "off",
     ) -> None:
         """Nothing is trained yet."""
         if not space.has_supernet:
@@ -75,6 +84,14 @@ class SupernetProblem(ArchitectureProblem):
                 f"the space '{space.name}' has no supernet; its networks are trained one by one"
             )
         super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
+        if racing != "off" and len(self._dear_objectives) != 1:
+            raise InputError(
+                f"networks race by one of error and loss, not by {' and '.join(self.objectives)}; "
+                "leave racing off"
+            )
+        self.racing = racing
+        if racing != "off":
+            Race(racing)  # refuses an unknown one
         self.data = data
         self.training = training or defaults_for(data.name, data.train.device.type).training
         self.width = width
@@ -91,7 +108,9 @@ class SupernetProblem(ArchitectureProblem):
             check_supernet(supernet, self.space)
         self._supernet = supernet
         self._saliency: dict[tuple[str, bool], np.ndarray] = {}
-        self._cache.clear()
+        self.images_scored = 0
+        self._race = None if self.racing == "off" else Race(self.racing, unit=self._unit)
+        self._forget()
 
     def train(
         self, budget: str | float | None = None, *, seed: int = 1, **settings: float
@@ -160,8 +179,107 @@ class SupernetProblem(ArchitectureProblem):
             )
         return self.supernet
 
+    def remember(
+        self, X: np.ndarray, F: np.ndarray, images_saved: np.ndarray | None = None
+    ) -> None:
+        """As of `ArchitectureProblem`; what is known on all images is a rival of later ones."""
+        super().remember(X, F, images_saved)
+        whole = np.flatnonzero(self.feasible(X) & (self.images_saved(X) == 0))
+        if self._race and self.supernet is not None and len(whole):
+            C = self.canonical(np.asarray(X))[whole]
+            at = self.objectives.index(self._dear_objectives[0])
+            self._race.add(self._rivals(C, np.asarray(F, float)[whole, at], {}))
+
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
         supernet = self._trained()
+        if self._race:
+            (name,), values = self._dear_objectives, np.empty(len(X))
+            for some in first_and_rest(self.cheap_values(X)):
+                values[some] = self._raced(self._race, X[some])
+            return {name: values}
         # It may be one of the base space, or of another restriction of it.
         scores = supernet.evaluate(supernet.space.lower(self.space.lift(X)))
+        self.images_scored += len(X) * len(self.data.validation)
         return {"error": scores.error, "loss": scores.loss}
+
+    @property
+    def _unit(self) -> float:
+        """The outcome of an image that is misclassified: errors are percent."""
+        return 100.0 if self._dear_objectives[0] == "error" else 1.0
+
+    def _rivals(
+        self, C: np.ndarray, values: np.ndarray, known: Mapping[int, Sequence[np.ndarray]]
+    ) -> list[Rival]:
+        """Networks that are known on all images.
+
+        Args:
+            C: canonical genomes (n, n_var).
+            values: of the dear objective (n,).
+            known: outcomes of every batch, of some of them; of others they are made when needed.
+        """
+        costs, genomes = self.cheap_values(C), self._paths(C)
+
+        def outcomes(i: int) -> Callable[[int], np.ndarray]:
+            batches = dict(enumerate(known.get(i, ())))
+
+            def of(batch: int) -> np.ndarray:
+                if batch not in batches:
+                    batches[batch] = self._outcomes([genomes[i]], batch)[0]
+                return batches[batch]
+
+            return of
+
+        return [Rival(costs[i], float(values[i]), outcomes(i)) for i in range(len(C))]
+
+    def _paths(self, C: np.ndarray) -> list[tuple[int, ...]]:
+        """Genomes in the numbering of the base space, as the supernet's `outcomes` takes them."""
+        space = self._trained().space
+        lifted = space.lift(space.canonical(space.lower(self.space.lift(C))))
+        return [tuple(genome) for genome in lifted.tolist()]
+
+    def _outcomes(self, genomes: Sequence[tuple[int, ...]], batch: int) -> np.ndarray:
+        """The number by which networks race, of each image of a batch, (n, images)."""
+        wrong, loss = self._trained().outcomes(genomes, batch)
+        self.images_scored += wrong.size
+        return wrong * np.float32(self._unit) if self._dear_objectives[0] == "error" else loss
+
+    def _raced(self, race: Race, X: np.ndarray) -> np.ndarray:
+        """The dear objective of networks (n,), each scored on as many batches as it takes."""
+        paths, costs = self._paths(X), self.cheap_values(X)
+        order = sorted(range(len(X)), key=paths.__getitem__)
+        rivals = [race.rival(cost) for cost in costs]
+        values = np.array([math.inf if rival is None else rival.value for rival in rivals])
+        sums, differences, squares = np.zeros((3, len(X)))
+        images, seen = len(self.data.validation), 0
+        estimates, saved = np.empty(len(X)), np.zeros(len(X), np.int64)
+        outcomes: dict[int, list[np.ndarray]] = {i: [] for i in order}
+        for batch in range(self._trained().validation_batches):
+            new = self._outcomes([paths[i] for i in order], batch)
+            seen += new.shape[1]
+            for i, row in zip(order, new, strict=True):
+                outcomes[i].append(row)
+                rival = rivals[i]
+                if rival is not None:
+                    difference = row - rival.outcomes(batch)
+                    differences[i] += difference.sum(dtype=np.float64)
+                    squares[i] += np.square(difference).sum(dtype=np.float64)
+            sums[order] += new.sum(axis=1, dtype=np.float64)
+            if seen == images:
+                break
+            at = np.array(order)
+            out = np.isfinite(values[at]) & race.out(
+                sums[at], differences[at], squares[at], values[at], seen=seen, images=images
+            )
+            for i in at[out]:
+                # No better than what is sure, and worse than the rival.
+                estimates[i] = max(values[i] + differences[i] / seen, sums[i] / images)
+                saved[i] = images - seen
+                del outcomes[i]
+            order = at[~out].tolist()
+            if not order:
+                break
+        estimates[order] = sums[order] / images
+        C = X[order]
+        race.add(self._rivals(C, estimates[order], dict(enumerate(outcomes[i] for i in order))))
+        self._note_saved(X, saved)
+        return estimates

@@ -52,6 +52,7 @@ class GenerationReport:
         hypervolume: of everything feasible so far; None where the problem has none.
         seconds: spent searching so far, in all processes that drove this search.
         replayed: whether its values came from the journal.
+        images_saved: validation images that its new networks were not scored on.
     """
 
     number: int
@@ -60,6 +61,7 @@ class GenerationReport:
     hypervolume: float | None
     seconds: float
     replayed: bool
+    images_saved: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class _Loop:
         self.search, self.batch, self.stop = search, batch, stop
         self.finished = 0
         self.front = np.empty((0, len(search.objectives)))
+        self.raced: set[str] = set()  # networks whose images were counted
         self.seconds = 0.0
         self.mark = time.perf_counter()
 
@@ -268,8 +271,16 @@ class _Loop:
             hypervolume = self._hypervolume()
             now = time.perf_counter()
             self.seconds, self.mark = self.seconds + now - self.mark, now
+        raced = {r.key: r.images_saved for r in results if r.key not in self.raced}
+        self.raced |= raced.keys()
         return GenerationReport(
-            number, count, self.search.evaluations, hypervolume, self.seconds, replayed
+            number,
+            count,
+            self.search.evaluations,
+            hypervolume,
+            self.seconds,
+            replayed,
+            sum(raced.values()),
         )
 
     def _close(self, report: GenerationReport) -> None:
@@ -285,7 +296,9 @@ class _Loop:
             "seconds": report.seconds,
         }
         tell = getattr(self.algorithm, "search_details", None)
-        details = tell() if callable(tell) else {}
+        details = dict(tell()) if callable(tell) else {}
+        if report.images_saved:
+            details["images_saved"] = report.images_saved
         self.journal.append([line | ({"details": details} if details else {})])
 
     def _next(self) -> Any:
@@ -323,6 +336,8 @@ class _Loop:
         members = Evaluator().eval(self.problem, Population.new(X=X))
         seconds = (time.perf_counter() - start) / len(X)
         names = self.search.objectives
+        tell = getattr(self.problem, "images_saved", None)
+        saved = tell(X).tolist() if callable(tell) else [0] * len(X)
         results = [
             Result(
                 number,
@@ -333,9 +348,14 @@ class _Loop:
                 network,
                 tuple(np.asarray(member.G, dtype=float).tolist()),
                 tuple(np.asarray(member.H, dtype=float).tolist()),
+                images,
             )
-            for member, genome, network in zip(
-                members, to_record(self.problem, X), network_texts(self.problem, X), strict=True
+            for member, genome, network, images in zip(
+                members,
+                to_record(self.problem, X),
+                network_texts(self.problem, X),
+                saved,
+                strict=True,
             )
         ]
         for result in results:

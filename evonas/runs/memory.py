@@ -112,5 +112,10 @@ def hand_over(problem: Any, X: np.ndarray, results: Sequence[Result]) -> None:
         return
     # Infeasible genomes are settled by the problem itself, before anything is looked up.
     feasible = np.array([result.feasible for result in results], dtype=bool)
-    if feasible.any():
+    if not feasible.any():
+        return
+    saved = np.array([result.images_saved for result in results], dtype=np.int64)
+    if saved.any():
+        problem.remember(X[feasible], F[feasible], saved[feasible])
+    else:
         problem.remember(X[feasible], F[feasible])

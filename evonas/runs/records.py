@@ -8,7 +8,8 @@ Kinds of line, in the order in which they come:
   goes on from, where it has something (`ScreenedSearch`).
 - `result`: `generation`, `genome`, `network` (canonical, in the space's notation, if it has one),
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
-  `feasible`, `seconds` (its share of the batch).
+  `feasible`, `seconds` (its share of the batch), `images_saved` (of a network that was out of a
+  race before it had seen all validation images: its objectives are estimates).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
   `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
   algorithm's own by name, where it has some (`MultiDistributionSearch`).
@@ -38,6 +39,7 @@ class Result:
         network: the canonical network in the space's notation; None for a problem without space.
         constraints: pymoo's G, met where <= 0.
         equalities: pymoo's H.
+        images_saved: validation images it was not scored on; above 0 its objectives are estimates.
     """
 
     generation: int
@@ -48,6 +50,7 @@ class Result:
     network: str | None = None
     constraints: tuple[float, ...] = ()
     equalities: tuple[float, ...] = ()
+    images_saved: int = 0
 
     @property
     def key(self) -> str:
@@ -68,7 +71,8 @@ class Result:
             line["constraints"] = list(self.constraints)
         if self.equalities:
             line["equalities"] = list(self.equalities)
-        return line | {"feasible": self.feasible, "seconds": self.seconds}
+        line |= {"feasible": self.feasible, "seconds": self.seconds}
+        return line | ({"images_saved": self.images_saved} if self.images_saved else {})
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any], names: Sequence[str]) -> "Result":
@@ -82,6 +86,7 @@ class Result:
             network=line.get("network"),
             constraints=tuple(line.get("constraints", ())),
             equalities=tuple(line.get("equalities", ())),
+            images_saved=int(line.get("images_saved", 0)),
         )
 
 

@@ -200,11 +200,15 @@ class ScreenedSearch(Algorithm):
     def _learnt(self) -> Population:
         """What models learn from: evaluated networks that have values.
 
-        Where feasibility is known beforehand, an infeasible one has none.
+        Where feasibility is known beforehand, an infeasible one has none. Those that were out of a
+        race have estimates only.
         """
         there = ~np.isnan(self.known.get("F")).any(axis=1) & ~np.isnan(self.known.get("CV")[:, 0])
         if self._known.feasible is not None:
             there &= _feasible(self.known)
+        images_saved = getattr(self.problem, "images_saved", None)
+        if callable(images_saved) and len(self.known):
+            there &= images_saved(as_genomes(self.known.get("X"))) == 0
         return self.known[there]
 
     def _anywhere(self) -> np.ndarray:

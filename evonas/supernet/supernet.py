@@ -224,25 +224,59 @@ class Supernet:
         Raises:
             InputError: a network's loss is not finite.
         """
-        wrong = torch.zeros(len(genomes), device=self.device)
-        loss = torch.zeros(len(genomes), device=self.device)
+        wrong = torch.zeros(len(genomes), dtype=torch.int64, device=self.device)
+        loss = torch.zeros(len(genomes), dtype=torch.float64, device=self.device)
         images = 0
         for batch, labels in batches:
-            with mixed_precision(self.device):
-                for i, logits in enumerate(self.network.each(batch, genomes)):
-                    wrong[i] += (logits.argmax(1) != labels).sum()
-                    loss[i] += F.cross_entropy(logits.float(), labels, reduction="sum")
+            which, nats = self._outcomes(genomes, batch, labels)
+            wrong += which.sum(1)
+            loss += nats.sum(1, dtype=torch.float64)
             images += len(labels)
-        error = 100.0 * wrong.double().cpu().numpy() / images
-        nats = loss.double().cpu().numpy() / images
-        if not np.isfinite(nats).all():
-            bad = int(np.flatnonzero(~np.isfinite(nats))[0])
-            name = self.space.base.decode(np.array(genomes[bad]))
+        scores = torch.stack([100.0 * wrong.double(), loss], dim=1).cpu().numpy() / images
+        self._check_losses(genomes, scores[:, 1])
+        return scores
+
+    @torch.no_grad()
+    def outcomes(
+        self, genomes: Sequence[tuple[int, ...]], batch: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What genomes as written make of each image of one validation batch.
+
+        Args:
+            genomes: as for `score`.
+            batch: which of the `validation_batches`, from 0.
+
+        Returns:
+            Whether an image is misclassified, bool (n, images), and its loss in nats, float32
+            (n, images).
+
+        Raises:
+            InputError: a network's loss is not finite, or there is no such batch.
+        """
+        ((images, labels),) = self.batches({batch})
+        wrong, loss = (values.cpu().numpy() for values in self._outcomes(genomes, images, labels))
+        self._check_losses(genomes, loss.sum(axis=1))
+        return wrong, loss
+
+    def _outcomes(
+        self, genomes: Sequence[tuple[int, ...]], images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
+        loss = torch.empty(len(genomes), len(labels), device=self.device)
+        with mixed_precision(self.device):
+            for i, logits in enumerate(self.network.each(images, genomes)):
+                wrong[i] = logits.argmax(1) != labels
+                loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")
+        return wrong, loss
+
+    def _check_losses(self, genomes: Sequence[tuple[int, ...]], losses: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            name = self.space.base.decode(np.array(genomes[bad[0]]))
             raise InputError(
-                f"the loss of {name} is {nats[bad]}: the shared weights have diverged; train again "
-                "with a smaller --training.lr"
+                f"the loss of {name} is {losses[bad[0]]}: the shared weights have diverged; train "
+                "again with a smaller --training.lr"
             )
-        return np.stack([error, nats], axis=1)
 
     def logits(self, images: Tensor, genome: tuple[int, ...]) -> Tensor:
         """Logits of one path, as written.
