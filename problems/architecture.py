@@ -296,7 +296,7 @@ class ArchitectureProblem(Problem):
             if saved:
                 self._saved[row.tobytes()] = int(saved)
 
-    def _forget(self) -> None:
+    def _forget_all(self) -> None:
         """Forget all that was evaluated."""
         self._cache.clear()
         self._saved.clear()

@@ -139,6 +139,7 @@ def get_problem(
     folder: str | Path | None = None,
     seed: int = 1,
     settings: Mapping[str, Sequence[int]] | None = None,
+    racing: str = "off",
 ) -> SupernetProblem | ScratchProblem | TabularProblem:
     """A ready-made problem.
 
@@ -166,6 +167,8 @@ def get_problem(
         seed: of these trainings.
         settings: what else the space, where it is named, can be told, such as ``depth`` and
             ``width`` of "plain" (see `get_space`); the data set may have defaults.
+        racing: whether networks that cannot matter any more are scored on fewer images: "off",
+            "exact" or "confident", as of `SupernetProblem`.
 
     Returns:
         The problem, with its data loaded; of a published table a `TabularProblem`, of a space
@@ -185,6 +188,7 @@ def get_problem(
             "scratch": scratch or None,
             "folder": folder,
             "settings": settings or None,
+            "racing": None if racing == "off" else racing,
         }
         for setting, value in meaningless.items():
             if value is not None:
@@ -222,6 +226,7 @@ def get_problem(
                 folder=folder,
                 seed=seed,
                 settings=settings,
+                racing=racing,
                 **inherited,
             )
     device = resolve_device(device)
@@ -242,6 +247,8 @@ def get_problem(
             "out"
         )
     from_scratch = bool(scratch) or not space.has_supernet
+    if from_scratch and racing != "off":
+        raise _no_supernet(space, "racing")
     if from_scratch and supernet is not None and not space.has_supernet:
         raise _no_supernet(space, "supernet")
     if from_scratch and width is not None:
@@ -279,6 +286,7 @@ def get_problem(
         training=defaults.training,
         width=width or defaults.width,
         name=name,
+        racing=racing,
     )
     problem.supernet = supernet
     return problem

@@ -129,7 +129,7 @@ class ScratchProblem(ArchitectureProblem):
         from evonas.training.store import TrainingStore
 
         self.store = TrainingStore(folder, read_only=read_only)
-        self._forget()
+        self._forget_all()
         # What is known at each rung: network -> dear objectives and costs.
         self._rungs: dict[str, dict[str, np.ndarray]] = {}
         self._with_weights: set[str] = set()

@@ -110,7 +110,7 @@ class SupernetProblem(ArchitectureProblem):
         self._saliency: dict[tuple[str, bool], np.ndarray] = {}
         self.images_scored = 0
         self._race = None if self.racing == "off" else Race(self.racing, unit=self._unit)
-        self._forget()
+        self._forget_all()
 
     def train(
         self, budget: str | float | None = None, *, seed: int = 1, **settings: float

@@ -9,7 +9,12 @@ from evonas.search import list_algorithms
 from evonas.search.registry import TRUE_RANK
 from evonas.stages.fidelity_plan import fill_fidelity
 from evonas.stages.filling.machine import use_threads
-from evonas.stages.filling.methods import fill_distributions, fill_pruning, fill_saliency
+from evonas.stages.filling.methods import (
+    fill_distributions,
+    fill_pruning,
+    fill_racing,
+    fill_saliency,
+)
 from evonas.stages.filling.scratch import fill_scratch, not_plain, trains_from_scratch
 from evonas.stages.filling.supernet import fill_supernet
 from evonas.stages.filling.table import fill_table
@@ -38,10 +43,13 @@ def fill(config: RunConfig) -> RunConfig:
             f"--algorithm {TRUE_RANK}, or leave them out"
         )
     if data in TABLES:
+        config = fill_racing(config, shared_weights=False)
         return fill_fidelity(fill_table(config, data))
     device = resolve_device(config.device)
     if trains_from_scratch(config, data, device):
+        config = fill_racing(config, shared_weights=False)
         return fill_fidelity(fill_scratch(config, data, device))
     if config.algorithm == TRUE_RANK:
         raise not_plain()
+    config = fill_racing(config, shared_weights=True)
     return fill_fidelity(fill_supernet(config, data, device))

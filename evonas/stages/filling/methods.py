@@ -5,6 +5,7 @@ from dataclasses import replace
 from evonas.config import RunConfig
 from evonas.errors import InputError, unknown
 from evonas.problems.defaults import JOINT_EVALUATIONS, SALIENCY
+from evonas.problems.racing import RACING
 from evonas.runs import RunFolder
 from evonas.search.joint import WEIGHT_STEPS
 from evonas.search.mutations import NAMES as MUTATIONS
@@ -72,6 +73,19 @@ def fill_saliency(config: RunConfig) -> RunConfig:
             f"{SALIENCY_SEARCH} with {needless}"
         )
     return config
+
+
+def fill_racing(config: RunConfig, *, shared_weights: bool) -> RunConfig:
+    """Whether networks race; refuses it where none is scored on images by shared weights."""
+    racing = config.racing or "off"
+    if racing not in RACING:
+        raise unknown("racing", racing, RACING)
+    if racing != "off" and not shared_weights:
+        raise InputError(
+            f"networks race for validation images where shared weights score them, and in "
+            f"'{config.problem}' with these settings nothing does; leave --racing out"
+        )
+    return replace(config, racing=racing)
 
 
 def fill_pruning(config: RunConfig) -> RunConfig:
