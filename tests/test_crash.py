@@ -94,6 +94,33 @@ def test_every_algorithm_resumes_its_search(unbroken, tmp_path, algorithm):
     assert found(resumed(folder)) == found(whole)
 
 
+RACED = [*TRAINED, "--validation-images", "350", "--racing", "confident"]
+
+
+@pytest.mark.parametrize(("algorithm", "count"), [("screened", 5), ("nsga2", 2)])
+def test_a_race_killed_in_the_search(tmp_path, algorithm, count):
+    """Rivals that an earlier process has scored are the same ones to later networks."""
+    given = [*RACED, "--algorithm", algorithm, "--runs"]
+    whole = run(*given, tmp_path / "whole")
+    folder = killed("evaluate", count, *given, tmp_path / "killed")
+    assert found(resumed(folder)) == found(whole)
+    journals = [
+        [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+        for run in (folder, whole)
+    ]
+    saved, other = (
+        {line["network"]: line["images_saved"] for line in lines if "images_saved" in line}
+        for lines in journals
+    )
+    assert saved == other and set(saved.values()) <= {117, 234}  # one batch of three, or two
+    history = (whole / "history.csv").read_text().splitlines()
+    column = history[0].split(",").index("images_saved")
+    assert sum(float(row.split(",")[column] or 0) for row in history[1:]) == sum(saved.values()) > 0
+    front = (whole / "front.csv").read_text()
+    assert not any(network in front for network in saved)
+    assert (folder / "history.csv").read_text().count("\n") == len(history)
+
+
 GUIDED = [*TRAINED, "--algorithm", "nsga2", "--mutation", "saliency"]
 
 

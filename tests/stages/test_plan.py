@@ -212,3 +212,21 @@ def test_seconds_of_what_is_retrained():
     fewer, training = epochs_within(config, 10.0, left=300.0)
     assert (fewer.scratch.epochs, training) == (1, 5.0)
     assert epochs_within(config, 10.0, left=3000.0) == (config, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"racing": "exat"}, "did you mean exact"),
+        ({"racing": "exact", "problem": "nasbench-macro-params"}, "leave --racing out"),
+        ({"racing": "confident", "from_scratch": True}, "leave --racing out"),
+        ({"racing": "confident", "space": "plain"}, "leave --racing out"),
+    ],
+)
+def test_races_of_what_is_not_scored_by_shared_weights_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        fill(RunConfig(**settings))
+
+
+def test_no_races_where_nothing_is_said():
+    assert fill(RunConfig()).racing == "off"
