@@ -1,5 +1,7 @@
 """Networks that hold every choice of every gene and run one path of them."""
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, reduce, singledispatch
 
@@ -19,12 +21,16 @@ from evonas.spaces.width import scaled
 class SharedNetwork(nn.Module):
     """Shared weights of a space; called as ``network(images, genome)`` with a tuple of ints."""
 
-    def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
+    def each(
+        self, images: Tensor, genomes: Iterable[Sequence[int]], *, memory: float = math.inf
+    ) -> Iterator[Tensor]:
         """Logits (n, classes) of many paths, one after the other, the same as one by one.
 
         Args:
             images: float (n, channels, height, width).
             genomes: one choice per gene; those that start alike had better be neighbours.
+            memory: bytes of activations that are kept for other paths, at most; what does not fit
+                is computed again.
         """
         for genome in genomes:
             yield self(images, genome)
@@ -88,6 +94,29 @@ class SharedNetwork(nn.Module):
     def _gene_in(self, parts: Sequence[str]) -> int | None:
         """Where the parts of a parameter's name hold the gene; None for what no gene changes."""
         raise NotImplementedError
+
+
+def shared_layers(paths: Sequence[Sequence[int]]) -> list[int]:
+    """How many first genes each path has in common with the next one, one number less."""
+    together = []
+    for before, after in itertools.pairwise(paths):
+        same = 0
+        while same < len(before) and before[same] == after[same]:
+            same += 1
+        together.append(same)
+    return together
+
+
+def branches(shared: Sequence[int]) -> list[set[int]]:
+    """After how many layers of each path later ones branch off; the stem is 0.
+
+    Args:
+        shared: layers that each path shares with the next one.
+    """
+    needed: list[set[int]] = [set()]
+    for same in reversed(shared):
+        needed.append({same, *(depth for depth in needed[-1] if depth < same)})
+    return needed[::-1]
 
 
 def weighed(value: Tensor, weights: Tensor) -> Tensor:
@@ -172,23 +201,31 @@ class SharedChain(SharedNetwork):
             table[gene, : len(ops)] = [holds(op) for op in ops]
         return table
 
-    def each(self, images: Tensor, genomes: Iterable[Sequence[int]]) -> Iterator[Tensor]:
+    def each(
+        self, images: Tensor, genomes: Iterable[Sequence[int]], *, memory: float = math.inf
+    ) -> Iterator[Tensor]:
         """As in the base class; layers that a path shares with the one before are not run again.
 
-        In lexicographic order that walks the prefix tree of the genomes depth first, and holds
-        the activations of one path.
+        In lexicographic order that walks the prefix tree of the genomes depth first. Of a path only
+        what later ones branch off from is kept, and the stem's output.
         """
-        values = [self.stem(images)]
-        before: Sequence[int] = ()
-        for genome in genomes:
-            same = 0
-            while same < len(before) and before[same] == genome[same]:
-                same += 1
-            del values[same + 1 :]
-            for gene in range(same, len(self.layers)):
-                values.append(self.layers[gene][genome[gene]](values[-1]))  # type: ignore[index]
-            yield self.head(values[-1])
-            before = genome
+        paths = list(genomes)
+        if not paths:
+            return
+        shared = shared_layers(paths)
+        needed = branches(shared)
+        kept = {0: self.stem(images)}  # by the number of layers that have been run
+        for path, same, later in zip(paths, [0, *shared], needed, strict=True):
+            done = max(depth for depth in kept if depth <= same)
+            x = kept[done]
+            kept = {depth: kept[depth] for depth in kept if depth in later or depth == 0}
+            room = memory - sum(value.nbytes for value in kept.values())
+            for gene in range(done, len(self.layers)):
+                x = self.layers[gene][path[gene]](x)  # type: ignore[index]
+                if gene + 1 in later and x.nbytes <= room:
+                    kept[gene + 1] = x
+                    room -= x.nbytes
+            yield self.head(x)
 
     def _gene_in(self, parts: Sequence[str]) -> int | None:
         return 1 if parts[0] == "layers" else None

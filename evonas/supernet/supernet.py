@@ -18,7 +18,14 @@ from evonas.data.memory import default_limit
 from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
+from evonas.supernet.evaluation_plan import (
+    BlockCosts,
+    EvaluationPlan,
+    plan_evaluation,
+    seconds_of_blocks,
+)
 from evonas.supernet.network import (
+    SharedChain,
     estimate_statistics,
     shared_network,
     use_batch_statistics,
@@ -33,6 +40,10 @@ from evonas.training.trainer import Companion, half_size, mixed_precision
 # 125 images are twice a training batch, and still fit a processor's cache: 1,000 images of 32 x 32
 # take 164 ms a network, in batches of 500 271 ms (macro at a quarter of the width, 2 cores).
 EVALUATION_BATCH = 125
+
+# Activations of one batch that are kept for networks that branch off from them, in bytes. Of
+# images of 32 x 32 a path has 15 MB at full width.
+KEPT_ACTIVATIONS = 2**30
 
 
 class Supernet:
@@ -210,6 +221,35 @@ class Supernet:
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
+    def evaluation_plan(self, X: np.ndarray, costs: BlockCosts | None = None) -> EvaluationPlan:
+        """What `evaluate` would take, against scoring each genome by itself; nothing is scored.
+
+        Args:
+            X: int (n, n_var).
+            costs: of each block, such as `block_seconds`; by default multiply-adds, by which early
+                layers, which are dearer than that, look cheap.
+
+        Raises:
+            InputError: a genome is none of the space.
+        """
+        space = self.space
+        canonical = space.lift(space.canonical(space.check(X)))
+        return plan_evaluation(space, self.network, canonical, costs)
+
+    def block_seconds(self, *, repeats: int = 5) -> BlockCosts:
+        """Median seconds of each block of a chain on one validation batch, for `evaluation_plan`.
+
+        Raises:
+            InputError: the space is no chain.
+        """
+        if not isinstance(self.network, SharedChain):
+            raise InputError(
+                f"the networks of '{self.space.name}' are no chains of blocks; leave costs out"
+            )
+        ((images, _),) = self.batches({0})
+        with mixed_precision(self.device):
+            return seconds_of_blocks(self.network, images, repeats=repeats)
+
     @torch.no_grad()
     def score(
         self, genomes: Sequence[tuple[int, ...]], batches: Iterable[tuple[Tensor, Tensor]]
@@ -264,7 +304,8 @@ class Supernet:
         wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
         loss = torch.empty(len(genomes), len(labels), device=self.device)
         with mixed_precision(self.device):
-            for i, logits in enumerate(self.network.each(images, genomes)):
+            paths = self.network.each(images, genomes, memory=KEPT_ACTIVATIONS)
+            for i, logits in enumerate(paths):
                 wrong[i] = logits.argmax(1) != labels
                 loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")
         return wrong, loss

@@ -9,6 +9,7 @@ from evonas.data import get_data
 from evonas.errors import InputError
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
+from evonas.supernet.evaluation_plan import BlockCosts
 from evonas.supernet.supernet import EVALUATION_BATCH
 
 TRAINING = TrainingConfig(
@@ -94,6 +95,65 @@ def test_paths_that_start_alike_share_layers(trained, space):
             hook.remove()
         for x, logits in zip(X, together, strict=True):
             assert torch.equal(logits, trained.logits(images, tuple(x.tolist())))
+
+
+def runs_of(trained, images, paths, **settings):
+    """Genes of the blocks that are run, in order, and what comes out."""
+    runs = []
+    hooks = [
+        layer[choice].register_forward_hook(lambda *_, gene=gene: runs.append(gene))
+        for gene, layer in enumerate(trained.network.layers)
+        for choice in range(len(layer))
+    ]
+    with torch.no_grad():
+        together = list(trained.network.each(images, paths, **settings))
+    for hook in hooks:
+        hook.remove()
+    return runs, together
+
+
+@pytest.mark.parametrize("memory", [0, 3000, 10_000, 10**9])
+def test_what_does_not_fit_into_memory_is_computed_again(trained, space, memory):
+    X = np.unique(space.canonical(space.sample(60, np.random.default_rng(1))), axis=0)
+    images = torch.rand(5, *space.input_shape)
+    runs, together = runs_of(trained, images, X.tolist(), memory=memory)
+    for x, logits in zip(X, together, strict=True):
+        assert torch.equal(logits, trained.logits(images, tuple(x.tolist())))
+    alone = X.size
+    least = len({tuple(x[: k + 1]) for x in X.tolist() for k in range(space.n_var)})
+    assert len(runs) == (alone if memory == 0 else least if memory == 10**9 else len(runs))
+    assert least <= len(runs) <= alone
+
+
+def test_an_evaluation_is_planned_as_it_is_run(trained, space):
+    X = space.sample(80, np.random.default_rng(2))
+    C = space.canonical(X)
+    distinct = np.unique(C, axis=0)
+    ones = BlockCosts(0.0, 0.0, np.where(space.allowed, 1.0, np.nan))
+    runs, _ = runs_of(trained, torch.rand(5, *space.input_shape), distinct.tolist())
+    plan = trained.evaluation_plan(X, ones)
+    assert (plan.networks, plan.distinct) == (80, len(distinct))
+    assert plan.together == len(runs) and plan.one_by_one == X.size
+    assert plan.saving == pytest.approx(X.size / len(runs))
+    by_macs = trained.evaluation_plan(X)
+    assert by_macs.one_by_one == space.macs(C).sum()
+    assert trained.evaluation_plan(X[:1]).saving == pytest.approx(1.0)
+
+
+def test_block_seconds(trained, space):
+    costs = trained.block_seconds(repeats=2)
+    assert costs.fixed > 0 and costs.own > 0
+    assert np.array_equal(np.isnan(costs.table), ~space.allowed)
+    assert trained.evaluation_plan(space.sample(40, np.random.default_rng(0)), costs).saving > 1
+
+
+def test_equal_cells_are_planned_once(digits):
+    cells = Supernet(get_space("nb201", 10, (1, 8, 8)), digits, 0.25)
+    X = np.zeros((3, 6), int)
+    plan = cells.evaluation_plan(X)
+    assert (plan.distinct, plan.saving) == (1, pytest.approx(3.0))
+    with pytest.raises(InputError, match="no chains of blocks"):
+        cells.block_seconds()
 
 
 def test_scores_are_percent_and_nats_of_all_validation_images(trained, space, digits):

@@ -1,0 +1,138 @@
+"""What scoring a population takes, before it is scored."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evonas.spaces import ChainSpace, SearchSpace
+from evonas.spaces.counting import count_module
+from evonas.supernet.network import SharedChain, SharedNetwork, shared_layers
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What scoring networks takes, one by one and together; in units of `block_costs`.
+
+    Attributes:
+        networks: genomes that were asked for.
+        distinct: networks among them, each scored once.
+        one_by_one: every genome by itself.
+        together: as `Supernet.evaluate` goes through them.
+    """
+
+    networks: int
+    distinct: int
+    one_by_one: float
+    together: float
+
+    @property
+    def saving(self) -> float:
+        """How many times less work scoring them together is."""
+        return self.one_by_one / self.together if self.together else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCosts:
+    """What each part of a network costs, in any unit.
+
+    Attributes:
+        fixed: of what every network has and shares with all others (the stem).
+        own: of what every network has and shares with none (the head).
+        table: of each choice of each gene, (n_var, max choices) of the base space; NaN where a gene
+            has no such choice.
+    """
+
+    fixed: float
+    own: float
+    table: np.ndarray
+
+
+def macs_of_blocks(space: SearchSpace) -> BlockCosts:
+    """Multiply-adds of each part of a chain at full width."""
+    base = space.base
+    assert isinstance(base, ChainSpace)
+    table = np.asarray(base.mac_table(), dtype=float)
+    some = np.zeros((1, base.n_var), dtype=np.int64)
+    rest = float(base.macs(some)[0]) - float(table[:, 0].sum())
+    stem = count_module(base.stem, base.input_shape).macs
+    return BlockCosts(stem, rest - stem, table)
+
+
+@torch.no_grad()
+def seconds_of_blocks(network: SharedChain, images: Tensor, *, repeats: int = 5) -> BlockCosts:
+    """Median seconds of each part of a chain on a batch.
+
+    Args:
+        network: its blocks.
+        images: float (n, channels, height, width).
+        repeats: of each part, after one that is not timed; all parts in turn, so that what else
+            the machine does meets all of them.
+    """
+    parts: list[tuple[nn.Module, Tensor]] = [(network.stem, images)]
+    x = network.stem(images)
+    for layer in network.layers:
+        ops = list(layer.children())
+        parts += [(op, x) for op in ops]
+        x = ops[-1](x)
+    parts.append((network.head, x))
+    times: list[list[float]] = [[] for _ in parts]
+    for turn in range(repeats + 1):
+        for taken, (part, given) in zip(times, parts, strict=True):
+            taken_now = _seconds(part, given)
+            if turn:
+                taken.append(taken_now)
+    stem, *inner, head = (median(taken) for taken in times)
+    counts = [len(list(layer.children())) for layer in network.layers]
+    table = np.full((len(counts), max(counts)), np.nan)
+    start = 0
+    for gene, count in enumerate(counts):
+        table[gene, :count] = inner[start : start + count]
+        start += count
+    return BlockCosts(stem, head, table)
+
+
+def _seconds(part: Callable[[Tensor], Tensor], x: Tensor) -> float:
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    start = time.perf_counter()
+    part(x)
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter() - start
+
+
+def plan_evaluation(
+    space: SearchSpace, network: SharedNetwork, X: np.ndarray, costs: BlockCosts | None
+) -> EvaluationPlan:
+    """What scoring genomes takes.
+
+    Args:
+        space: of the genomes.
+        network: the shared weights.
+        X: int (n, n_var), canonical, in the numbering of the base space.
+        costs: of blocks; by default multiply-adds.
+    """
+    distinct = np.unique(X, axis=0)
+    if not isinstance(space.base, ChainSpace) or not isinstance(network, SharedChain):
+        # Of other spaces equal networks are scored once, and nothing else is shared.
+        if costs is not None:
+            each, all_of_them = _sums(costs, X), _sums(costs, distinct)
+        else:
+            each, all_of_them = space.base.macs(X).sum(), space.base.macs(distinct).sum()
+        return EvaluationPlan(len(X), len(distinct), float(each), float(all_of_them))
+    costs = costs or macs_of_blocks(space)
+    per_gene = costs.table[np.arange(distinct.shape[1]), distinct]
+    shared = np.array([0, *shared_layers(distinct.tolist())])
+    run = np.arange(distinct.shape[1]) >= shared[:, None]
+    together = costs.fixed + len(distinct) * costs.own + float(per_gene[run].sum())
+    return EvaluationPlan(len(X), len(distinct), _sums(costs, X), together)
+
+
+def _sums(costs: BlockCosts, X: np.ndarray) -> float:
+    per_gene = costs.table[np.arange(X.shape[1]), X]
+    return float(len(X) * (costs.fixed + costs.own) + per_gene.sum())
