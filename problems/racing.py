@@ -18,6 +18,9 @@ RACING = ("off", "exact", "confident")
 # Probability that a network that is no worse than its rival is nowhere told worse than it.
 CONFIDENCE = 0.95
 
+# Share of the images, on the clock of `half_width`, at which a mean is told most closely.
+TIGHTEST = 0.1
+
 # Of many networks, those that are scored before all others.
 FIRST = 16
 
@@ -100,7 +103,7 @@ class Race:
             return sums / images > values
         # One difference of a unit more each way: few that are not 0 say little of the variance.
         variance = (squares + 2 * self.unit**2) / seen - (differences / seen) ** 2
-        return differences / seen > half_width(variance, seen, 1 - self.confidence)
+        return differences / seen > half_width(variance, seen, images, 1 - self.confidence)
 
 
 def first_and_rest(costs: np.ndarray) -> list[np.ndarray]:
@@ -119,19 +122,23 @@ def first_and_rest(costs: np.ndarray) -> list[np.ndarray]:
     return [np.sort(first), np.setdiff1d(order, first)]
 
 
-def half_width(variance: np.ndarray, n: int, alpha: float, horizon: int = 1000) -> np.ndarray:
-    """By how much a mean of n numbers may be too large, at any n, one-sided, (k,).
+def half_width(variance: np.ndarray, n: int, of: int, alpha: float) -> np.ndarray:
+    """By how much a mean of n numbers may exceed that of all they are drawn from, one-sided, (k,).
 
     An asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform
-    central limit theory, 2021): looking after every batch costs no confidence.
+    central limit theory, 2021): looking after every batch costs no confidence. What is drawn is not
+    put back, so that what was seen is told of for sure: deviations of the mean, times n / (of - n),
+    are a martingale, whose clock n / (1 - n / of) takes the place of n.
 
     Args:
         variance: of the numbers, (k,).
-        n: how many.
+        n: how many were drawn.
+        of: how many there are.
         alpha: probability that a mean is ever told too large by more than that.
-        horizon: how many numbers it is tightest for.
     """
-    tuned = (-2 * math.log(2 * alpha) + math.log(1 - 2 * math.log(2 * alpha))) / horizon
-    scale = n * tuned + 1
+    left = 1 - n / of
+    clock = n / left
+    tuned = (-2 * math.log(2 * alpha) + math.log(1 - 2 * math.log(2 * alpha))) / (TIGHTEST * of)
+    scale = clock * tuned + 1
     bound = math.log1p(math.sqrt(scale) / (2 * alpha))
-    return np.asarray(np.sqrt(variance * 2 * scale / (n * n * tuned) * bound))
+    return np.asarray(left / n * np.sqrt(variance * 2 * scale / tuned * bound))

@@ -198,17 +198,21 @@ class ScreenedSearch(Algorithm):
         return None if X is None else Population.new(X=X)
 
     def _learnt(self) -> Population:
-        """What models learn from: evaluated networks that have values.
+        """What models learn from: of networks that were out of a race they have estimates only."""
+        valued = self._valued()
+        images_saved = getattr(self.problem, "images_saved", None)
+        if not callable(images_saved) or not len(valued):
+            return valued
+        return valued[images_saved(as_genomes(valued.get("X"))) == 0]
 
-        Where feasibility is known beforehand, an infeasible one has none. Those that were out of a
-        race have estimates only.
+    def _valued(self) -> Population:
+        """Evaluated networks that have values.
+
+        Where feasibility is known beforehand, an infeasible one has none.
         """
         there = ~np.isnan(self.known.get("F")).any(axis=1) & ~np.isnan(self.known.get("CV")[:, 0])
         if self._known.feasible is not None:
             there &= _feasible(self.known)
-        images_saved = getattr(self.problem, "images_saved", None)
-        if callable(images_saved) and len(self.known):
-            there &= images_saved(as_genomes(self.known.get("X"))) == 0
         return self.known[there]
 
     def _anywhere(self) -> np.ndarray:
@@ -302,7 +306,8 @@ class ScreenedSearch(Algorithm):
         cells = np.arange(len(X))
         if exact:
             first = min(exact)
-            cells, worth = _cells(costs[first], F[:, first], front[:, first])
+            spent = self._valued().get("F")[:, first]  # also on what models learn nothing from
+            cells, worth = _cells(costs[first], spent, front[:, first])
             weights = weights * worth
         chosen = choose(
             at, *_deviations(len(dear)), cells, front, self.n_offsprings, weights, exact
