@@ -126,7 +126,7 @@ def evonas(name: str, watch: Watch, seed: int) -> None:
     with_pymoo(watch, get_algorithm(name, watch.problem), seed)
 
 
-def pymoo_nsga2(watch: Watch, seed: int) -> None:
+def integer_recipe(pop_size: int = 20) -> object:
     """NSGA-II of pymoo, with the recipe for integers in its documentation."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.operators.crossover.sbx import SBX
@@ -134,14 +134,18 @@ def pymoo_nsga2(watch: Watch, seed: int) -> None:
     from pymoo.operators.repair.rounding import RoundingRepair
     from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
-    algorithm = NSGA2(
-        pop_size=20,
+    return NSGA2(
+        pop_size=pop_size,
         sampling=IntegerRandomSampling(),
         crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
         mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
         eliminate_duplicates=True,
     )
-    with_pymoo(watch, algorithm, seed)
+
+
+def pymoo_nsga2(watch: Watch, seed: int) -> None:
+    """NSGA-II of pymoo itself."""
+    with_pymoo(watch, integer_recipe(), seed)
 
 
 def optuna_search(sampler: str, watch: Watch, seed: int) -> None:
