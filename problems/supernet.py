@@ -19,7 +19,10 @@ from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from evonas.data import SearchData
-    from evonas.supernet import Supernet
+    from evonas.supernet import Activations, Supernet
+
+# Bytes.
+KEPT_ACTIVATIONS = 2 << 30
 
 
 def check_supernet(supernet: Supernet, space: SearchSpace) -> None:
@@ -59,6 +62,8 @@ class SupernetProblem(ArchitectureProblem):
         racing: "exact" or "confident" ends the evaluation of a network that cannot matter any
             more (`evonas.problems.racing`): what is non-dominated is always scored on all images,
             and what was not gets an estimate that is dominated. "off" scores all on all images.
+        memory: bytes of activations of early layers that are kept for later populations; by
+            default 2 GiB, or a quarter of what is free where that is less.
 
     Attributes:
         images_scored: validation images that networks were scored on so far, all together.
@@ -77,6 +82,7 @@ class SupernetProblem(ArchitectureProblem):
         costs: Mapping[str, Cost] | None = None,
         name: str | None = None,
         racing: str = "off",
+        memory: float | None = None,
     ) -> None:
         """Nothing is trained yet."""
         if not space.has_supernet:
@@ -89,7 +95,7 @@ class SupernetProblem(ArchitectureProblem):
                 f"networks race by one of error and loss, not by {' and '.join(self.objectives)}; "
                 "leave racing off"
             )
-        self.racing = racing
+        self.racing, self.memory = racing, memory
         if racing != "off":
             Race(racing)  # refuses an unknown one
         self.data = data
@@ -109,6 +115,8 @@ class SupernetProblem(ArchitectureProblem):
         self._supernet = supernet
         self._saliency: dict[tuple[str, bool], np.ndarray] = {}
         self.images_scored = 0
+        self._activations: Activations | None = None
+        self._kept_at = 0  # steps of the training that they are of
         self._race = None if self.racing == "off" else Race(self.racing, unit=self._unit)
         self._forget_all()
 
@@ -198,9 +206,24 @@ class SupernetProblem(ArchitectureProblem):
                 values[some] = self._raced(self._race, X[some])
             return {name: values}
         # It may be one of the base space, or of another restriction of it.
-        scores = supernet.evaluate(supernet.space.lower(self.space.lift(X)))
+        scores = supernet.evaluate(
+            supernet.space.lower(self.space.lift(X)), activations=self._kept_activations()
+        )
         self.images_scored += len(X) * len(self.data.validation)
         return {"error": scores.error, "loss": scores.loss}
+
+    def _kept_activations(self) -> Activations:
+        """Those of the weights as they are."""
+        from evonas.data.memory import free_memory
+        from evonas.supernet import Activations
+
+        steps = self._trained().trained_steps
+        if self._activations is None or self._kept_at != steps:
+            device = self.data.train.device
+            few = min(KEPT_ACTIVATIONS, free_memory(device) / 4)
+            self._activations = Activations(few if self.memory is None else self.memory)
+            self._kept_at = steps
+        return self._activations
 
     @property
     def _unit(self) -> float:
@@ -239,7 +262,7 @@ class SupernetProblem(ArchitectureProblem):
 
     def _outcomes(self, genomes: Sequence[tuple[int, ...]], batch: int) -> np.ndarray:
         """The number by which networks race, of each image of a batch, (n, images)."""
-        wrong, loss = self._trained().outcomes(genomes, batch)
+        wrong, loss = self._trained().outcomes(genomes, batch, activations=self._kept_activations())
         self.images_scored += wrong.size
         return wrong * np.float32(self._unit) if self._dear_objectives[0] == "error" else loss
 

@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evonas.supernet.activations import Activations as Activations
+    from evonas.supernet.evaluation_plan import BlockCosts as BlockCosts
+    from evonas.supernet.evaluation_plan import EvaluationPlan as EvaluationPlan
     from evonas.supernet.pruning import Pruned as Pruned
     from evonas.supernet.pruning import prune as prune
     from evonas.supernet.saliency import removal_effects as removal_effects
@@ -12,13 +15,26 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Supernet": "evonas.supernet.supernet",
+    "Activations": "evonas.supernet.activations",
+    "BlockCosts": "evonas.supernet.evaluation_plan",
+    "EvaluationPlan": "evonas.supernet.evaluation_plan",
     "Scores": "evonas.supernet.scores",
     "Pruned": "evonas.supernet.pruning",
     "prune": "evonas.supernet.pruning",
     "removal_effects": "evonas.supernet.saliency",
     "saliency_table": "evonas.supernet.saliency",
 }
-__all__ = ["Pruned", "Scores", "Supernet", "prune", "removal_effects", "saliency_table"]
+__all__ = [
+    "Activations",
+    "BlockCosts",
+    "EvaluationPlan",
+    "Pruned",
+    "Scores",
+    "Supernet",
+    "prune",
+    "removal_effects",
+    "saliency_table",
+]
 
 
 def __getattr__(name: str) -> Any:

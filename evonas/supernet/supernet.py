@@ -1,8 +1,8 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from evonas.data.memory import default_limit
 from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
+from evonas.supernet.activations import Activations
 from evonas.supernet.evaluation_plan import (
     BlockCosts,
     EvaluationPlan,
@@ -189,6 +190,7 @@ class Supernet:
         *,
         batches: Collection[int] | None = None,
         half_resolution: bool = False,
+        activations: Activations | None = None,
     ) -> Scores:
         """Score genomes on the validation images.
 
@@ -201,6 +203,7 @@ class Supernet:
             batches: which of the `validation_batches` to score them on, from 0; by default all.
             half_resolution: whether images are scored at half their side, as the first steps of a
                 training may see them; far cheaper.
+            activations: of earlier populations, with the weights as they are; more are put there.
 
         Returns:
             Error in percent and loss in nats, each (n,).
@@ -217,7 +220,13 @@ class Supernet:
         images = self.batches(batches)
         if half_resolution:
             images = ((half_size(part), labels) for part, labels in images)
-        scores = self.score([tuple(genome) for genome in distinct.tolist()], images)
+        numbers = range(self.validation_batches) if batches is None else sorted(set(batches))
+        scores = self.score(
+            [tuple(genome) for genome in distinct.tolist()],
+            images,
+            activations=activations,
+            keys=[(number, half_resolution) for number in numbers],
+        )
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
@@ -252,7 +261,12 @@ class Supernet:
 
     @torch.no_grad()
     def score(
-        self, genomes: Sequence[tuple[int, ...]], batches: Iterable[tuple[Tensor, Tensor]]
+        self,
+        genomes: Sequence[tuple[int, ...]],
+        batches: Iterable[tuple[Tensor, Tensor]],
+        *,
+        activations: Activations | None = None,
+        keys: Iterable[Hashable] = (),
     ) -> np.ndarray:
         """Error in percent and loss in nats (n, 2) of genomes as written, on given images.
 
@@ -260,6 +274,8 @@ class Supernet:
             genomes: one choice per gene each, in the numbering of the base space; those that start
                 alike had better be neighbours.
             batches: normalised images and labels, as from `batches`.
+            activations: of earlier calls with these weights, for batches that have `keys`.
+            keys: what batches are called there, in order.
 
         Raises:
             InputError: a network's loss is not finite.
@@ -267,8 +283,9 @@ class Supernet:
         wrong = torch.zeros(len(genomes), dtype=torch.int64, device=self.device)
         loss = torch.zeros(len(genomes), dtype=torch.float64, device=self.device)
         images = 0
-        for batch, labels in batches:
-            which, nats = self._outcomes(genomes, batch, labels)
+        for key, (batch, labels) in zip(chain(keys, repeat(None)), batches, strict=False):
+            known = None if key is None else activations
+            which, nats = self._outcomes(genomes, batch, labels, known, key)
             wrong += which.sum(1)
             loss += nats.sum(1, dtype=torch.float64)
             images += len(labels)
@@ -278,13 +295,18 @@ class Supernet:
 
     @torch.no_grad()
     def outcomes(
-        self, genomes: Sequence[tuple[int, ...]], batch: int
+        self,
+        genomes: Sequence[tuple[int, ...]],
+        batch: int,
+        *,
+        activations: Activations | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """What genomes as written make of each image of one validation batch.
 
         Args:
             genomes: as for `score`.
             batch: which of the `validation_batches`, from 0.
+            activations: as for `evaluate`.
 
         Returns:
             Whether an image is misclassified, bool (n, images), and its loss in nats, float32
@@ -294,17 +316,25 @@ class Supernet:
             InputError: a network's loss is not finite, or there is no such batch.
         """
         ((images, labels),) = self.batches({batch})
-        wrong, loss = (values.cpu().numpy() for values in self._outcomes(genomes, images, labels))
+        told = self._outcomes(genomes, images, labels, activations, (batch, False))
+        wrong, loss = (values.cpu().numpy() for values in told)
         self._check_losses(genomes, loss.sum(axis=1))
         return wrong, loss
 
     def _outcomes(
-        self, genomes: Sequence[tuple[int, ...]], images: Tensor, labels: Tensor
+        self,
+        genomes: Sequence[tuple[int, ...]],
+        images: Tensor,
+        labels: Tensor,
+        activations: Activations | None,
+        key: Hashable,
     ) -> tuple[Tensor, Tensor]:
         wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
         loss = torch.empty(len(genomes), len(labels), device=self.device)
         with mixed_precision(self.device):
-            paths = self.network.each(images, genomes, memory=KEPT_ACTIVATIONS)
+            paths = self.network.each(
+                images, genomes, memory=KEPT_ACTIVATIONS, activations=activations, batch=key
+            )
             for i, logits in enumerate(paths):
                 wrong[i] = logits.argmax(1) != labels
                 loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")

@@ -1,0 +1,85 @@
+"""Activations of early layers that are kept from one population to the next."""
+
+import numpy as np
+import pytest
+import torch
+
+from evonas.data import get_data
+from evonas.spaces import get_space
+from evonas.supernet import Activations, Supernet
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    data = get_data("digits", validation=200)
+    return Supernet(get_space("tiny", 10, (1, 8, 8)), data)
+
+
+@pytest.mark.parametrize("limit", [0, 10_000, 200_000, 10**9])
+def test_what_is_kept_changes_no_number(supernet, limit):
+    space, rng = supernet.space, np.random.default_rng(0)
+    activations = Activations(limit)
+    for _ in range(4):
+        X = space.sample(25, rng)
+        alone, kept = supernet.evaluate(X), supernet.evaluate(X, activations=activations)
+        np.testing.assert_array_equal(alone.loss, kept.loss)
+        np.testing.assert_array_equal(alone.error, kept.error)
+        half = supernet.evaluate(X, batches=[1], half_resolution=True)
+        again = supernet.evaluate(X, batches=[1], half_resolution=True, activations=activations)
+        np.testing.assert_array_equal(half.loss, again.loss)
+        assert activations.nbytes <= limit
+    assert bool(activations.nbytes) == (limit > 0)
+
+
+def test_a_population_that_starts_as_the_one_before_runs_late_layers_only(supernet):
+    runs = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: runs.append(name))
+        for name, module in [
+            ("stem", supernet.network.stem),
+            *(
+                (gene, layer[choice])
+                for gene, layer in enumerate(supernet.network.layers)
+                for choice in range(len(layer))
+            ),
+        ]
+    ]
+    activations = Activations(10**9)
+    try:
+        supernet.outcomes([(0, 1, 0, 0, 1, 0)], 0, activations=activations)
+        assert runs == ["stem", 0, 1, 2, 3, 4, 5]
+        runs.clear()
+        supernet.outcomes([(0, 1, 0, 0, 1, 1), (0, 1, 1, 0, 0, 0)], 0, activations=activations)
+        assert runs == [5, 2, 3, 4, 5]
+        runs.clear()
+        supernet.outcomes([(0, 1, 0, 0, 1, 1)], 1, activations=activations)  # another batch
+        assert runs == ["stem", 0, 1, 2, 3, 4, 5]
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def test_what_saves_least_or_was_used_longest_ago_goes_first():
+    kept = Activations(limit=3 * 40)
+    tensors = {name: torch.zeros(10) for name in "abcd"}
+    for name, cost in (("a", 40.0), ("b", 400.0), ("c", 40.0)):
+        kept.put((0, (ord(name),)), tensors[name], cost)
+    assert len(kept) == 3 and kept.nbytes == 120
+    assert kept.get((0, (ord("a"),))) is tensors["a"]
+    kept.put((0, (ord("d"),)), tensors["d"], 80.0)  # "c" is worth less
+    assert kept.get((0, (ord("b"),))) is tensors["b"] and kept.get((0, (ord("d"),))) is not None
+    assert len(kept) == 3 and kept.nbytes == 120
+    kept.put((0, (1,)), torch.zeros(100), 1e9)  # never fits
+    assert len(kept) == 3
+    kept.clear()
+    assert (len(kept), kept.nbytes) == (0, 0)
+
+
+def test_what_was_once_dear_goes_in_the_end():
+    kept = Activations(limit=40)
+    kept.put((0, (0,)), torch.zeros(10), 400.0)
+    kept.put((0, (1,)), torch.zeros(10), 40.0)
+    assert kept.get((0, (1,))) is None
+    for i in range(2, 30):
+        kept.put((0, (i,)), torch.zeros(10), 40.0)
+    assert len(kept) == 1 and kept.get((0, (0,))) is None
