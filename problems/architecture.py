@@ -93,7 +93,6 @@ class ArchitectureProblem(Problem):
         self.constraints = tuple(c for c in map(self._parsed, constraints) if self._binds(c))
         self.evaluated = 0
         self._cache: dict[bytes, tuple[float, ...]] = {}
-        self._saved: dict[bytes, int] = {}
         super().__init__(
             n_var=space.n_var,
             n_obj=len(self.objectives),
@@ -182,30 +181,13 @@ class ArchitectureProblem(Problem):
         """By how much genomes break limits, all together, (n,): 0 where they keep them."""
         return np.asarray(np.maximum(self._violations(self.canonical(X)), 0.0).sum(axis=1))
 
-    def images_saved(self, X: np.ndarray) -> np.ndarray:
-        """Validation images that evaluated networks were not scored on, int (n,).
-
-        Above 0 the values are estimates of networks that are out of a race; they are dominated,
-        and teach nothing.
-
-        Args:
-            X: int (n, n_var).
-        """
-        C = self.canonical(np.asarray(X))
-        return np.array([self._saved.get(row.tobytes(), 0) for row in C], dtype=np.int64)
-
-    def remember(
-        self, X: np.ndarray, F: np.ndarray, images_saved: np.ndarray | None = None
-    ) -> None:
+    def remember(self, X: np.ndarray, F: np.ndarray) -> None:
         """Put known objectives into the cache, so that these networks are not evaluated again.
 
         Args:
             X: int (n, n_var).
             F: (n, n_obj), as `evaluate` returned them; infeasible genomes are passed over.
-            images_saved: as `images_saved` told it, (n,); by default none were.
         """
-        if images_saved is not None:
-            self._note_saved(self.canonical(self.space.check(X)), images_saved)
         X = self.space.check(X)
         keep = self.feasible(X)
         at = [self.objectives.index(name) for name in self._dear_objectives]
@@ -290,16 +272,6 @@ class ArchitectureProblem(Problem):
         for key, row in zip(keys, values, strict=True):
             self._cache[key] = tuple(map(float, row))
         self.evaluated += len(X)
-
-    def _note_saved(self, C: np.ndarray, images_saved: np.ndarray) -> None:
-        for row, saved in zip(C, images_saved, strict=True):
-            if saved:
-                self._saved[row.tobytes()] = int(saved)
-
-    def _forget_all(self) -> None:
-        """Forget all that was evaluated."""
-        self._cache.clear()
-        self._saved.clear()
 
     @property
     def _dear_objectives(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ told right), or at a stated confidence (`confident`: by the paired differences o
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from moocore import is_nondominated
@@ -17,15 +17,31 @@ from evonas.errors import InputError, unknown
 RACING = ("off", "exact", "confident")
 # Probability that a network that is no worse than its rival is nowhere told worse than it.
 CONFIDENCE = 0.95
-
 # Share of the images, on the clock of `half_width`, at which a mean is told most closely.
 TIGHTEST = 0.1
-
 # Of many networks, those that are scored before all others.
 FIRST = 16
+# Share of the images that every network is scored on, so that a model has something to learn from.
+COMMON = 1 / 8
 
-# What is known of a network image by image: called with the number of a batch, gives (images,).
-Outcomes = Callable[[int], np.ndarray]
+Path = tuple[int, ...]
+# What networks make of the images of a batch: (paths, batch) -> (n, images).
+Outcomes = Callable[[Sequence[Path], int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is known of a network.
+
+    Attributes:
+        value: mean outcome of all images, or an estimate.
+        saved: images that it was not scored on; above 0 the value is an estimate.
+        common: mean outcome of the images that every network is scored on; None where nobody knows.
+    """
+
+    value: float
+    saved: int = 0
+    common: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,37 +51,93 @@ class Rival:
     Attributes:
         cost: everything it is compared by beside the value, (k,); less is better.
         value: mean outcome over all images; less is better.
-        outcomes: one number for each image, of a batch.
+        path: the network.
+        outcomes: of batches, by their numbers, as far as they are at hand.
     """
 
     cost: np.ndarray
     value: float
-    outcomes: Outcomes
+    path: Path
+    outcomes: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 class Race:
-    """The networks that others race against, and who is out.
+    """Networks that are scored batch by batch, until they cannot matter.
 
     Args:
         mode: "exact" or "confident".
+        outcomes: tells what networks make of a batch.
+        batches: how many there are.
+        images: in all of them.
         confidence: of being told worse only where a network is, over all looks at it together.
         unit: the largest difference between two outcomes of an image, or a typical one.
 
     Attributes:
-        rivals: the non-dominated of those that were added.
+        rivals: the non-dominated of those that are known on all images.
+        known: what is known of each network.
 
     Raises:
         InputError: there is no such mode, or the confidence is not above 0.5 and below 1.
     """
 
-    def __init__(self, mode: str, *, confidence: float = CONFIDENCE, unit: float = 1.0) -> None:
+    def __init__(
+        self,
+        mode: str,
+        outcomes: Outcomes,
+        *,
+        batches: int,
+        images: int,
+        confidence: float = CONFIDENCE,
+        unit: float = 1.0,
+    ) -> None:
         """No rivals yet."""
-        if mode not in RACING[1:]:
-            raise unknown("racing", mode, RACING)
+        check_mode(mode)
         if not 0.5 < confidence < 1:
             raise InputError(f"a confidence of {confidence:g}; give one above 0.5 and below 1")
         self.mode, self.confidence, self.unit = mode, confidence, unit
+        self.batches, self.images = batches, images
+        self._outcomes = outcomes
         self.rivals: list[Rival] = []
+        self.known: dict[Path, Score] = {}
+
+    def score(self, paths: Sequence[Path], costs: np.ndarray) -> np.ndarray:
+        """Mean outcomes of networks that are not known yet, or estimates of them, (n,).
+
+        Args:
+            paths: distinct networks.
+            costs: what they are compared by beside that, (n, k).
+        """
+        for some in first_and_rest(costs):
+            self._heat([paths[i] for i in some], costs[some])
+        return np.array([self.known[path].value for path in paths])
+
+    def remember(self, paths: Sequence[Path], costs: np.ndarray, scores: Sequence[Score]) -> None:
+        """Take in what is known of networks, as `known` had it."""
+        self.known.update(zip(paths, scores, strict=True))
+        self.add(
+            [
+                Rival(cost, score.value, path)
+                for path, cost, score in zip(paths, costs, scores, strict=True)
+                if not score.saved
+            ]
+        )
+
+    def learning_values(self, paths: Sequence[Path]) -> np.ndarray:
+        """Known values, (n,), none of which comes from images that a network was stopped at.
+
+        Of one that was stopped it is what the images say that every network is scored on, and by
+        how much all are harder than these, on average over networks that are known on all.
+        """
+        harder = [
+            score.value - score.common
+            for score in self.known.values()
+            if not score.saved and score.common is not None
+        ]
+        offset = float(np.mean(harder)) if harder else 0.0
+        scores = [self.known[path] for path in paths]
+        return np.array(
+            [s.common + offset if s.saved and s.common is not None else s.value for s in scores]
+        )
 
     def add(self, rivals: Sequence[Rival]) -> None:
         """Take more networks in that are known on all images."""
@@ -87,7 +159,6 @@ class Race:
         values: np.ndarray,
         *,
         seen: int,
-        images: int,
     ) -> np.ndarray:
         """Whether networks need not be seen any further, bool (n,).
 
@@ -97,13 +168,70 @@ class Race:
             squares: sums of the squares of these differences, (n,).
             values: mean outcomes of the rivals over all images, (n,).
             seen: images so far.
-            images: all images.
         """
+        if seen < COMMON * self.images:
+            return np.zeros(len(sums), dtype=bool)
         if self.mode == "exact":
-            return sums / images > values
+            return sums / self.images > values
         # One difference of a unit more each way: few that are not 0 say little of the variance.
         variance = (squares + 2 * self.unit**2) / seen - (differences / seen) ** 2
-        return differences / seen > half_width(variance, seen, images, 1 - self.confidence)
+        return differences / seen > half_width(variance, seen, self.images, 1 - self.confidence)
+
+    def _of_rival(self, rival: Rival, batch: int) -> np.ndarray:
+        if batch not in rival.outcomes:
+            rival.outcomes[batch] = self._outcomes([rival.path], batch)[0]
+        return rival.outcomes[batch]
+
+    def _heat(self, paths: Sequence[Path], costs: np.ndarray) -> None:
+        """Score networks against the rivals of before, each on as many batches as it takes."""
+        n = len(paths)
+        order = sorted(range(n), key=paths.__getitem__)  # those that start alike are neighbours
+        rivals = [self.rival(cost) for cost in costs]
+        values = np.array([math.inf if rival is None else rival.value for rival in rivals])
+        sums, differences, squares = np.zeros((3, n))
+        outcomes: list[dict[int, np.ndarray]] = [{} for _ in paths]
+        common, seen = np.full(n, np.nan), 0
+        for batch in range(self.batches):
+            new = self._outcomes([paths[i] for i in order], batch)
+            seen += new.shape[1]
+            for i, row in zip(order, new, strict=True):
+                outcomes[i][batch] = row
+                rival = rivals[i]
+                if rival is not None:
+                    difference = row - self._of_rival(rival, batch)
+                    differences[i] += difference.sum(dtype=np.float64)
+                    squares[i] += np.square(difference).sum(dtype=np.float64)
+            sums[order] += new.sum(axis=1, dtype=np.float64)
+            at = np.array(order)
+            if seen >= COMMON * self.images and np.isnan(common[at[0]]):
+                common[at] = sums[at] / seen
+            if seen == self.images:
+                break
+            out = np.isfinite(values[at]) & self.out(
+                sums[at], differences[at], squares[at], values[at], seen=seen
+            )
+            for i in at[out].tolist():
+                # No better than what is sure, and worse than the rival.
+                estimate = max(values[i] + differences[i] / seen, sums[i] / self.images)
+                self.known[paths[i]] = Score(float(estimate), self.images - seen, float(common[i]))
+            order = at[~out].tolist()
+            if not order:
+                break
+        for i in order:
+            self.known[paths[i]] = Score(float(sums[i] / self.images), 0, float(common[i]))
+        self.add(
+            [Rival(costs[i], self.known[paths[i]].value, paths[i], outcomes[i]) for i in order]
+        )
+
+
+def check_mode(mode: str) -> None:
+    """Refuse what is no way to race.
+
+    Raises:
+        InputError: there is no such mode.
+    """
+    if mode not in RACING[1:]:
+        raise unknown("racing", mode, RACING)
 
 
 def first_and_rest(costs: np.ndarray) -> list[np.ndarray]:

@@ -129,20 +129,18 @@ class ScratchProblem(ArchitectureProblem):
         from evonas.training.store import TrainingStore
 
         self.store = TrainingStore(folder, read_only=read_only)
-        self._forget_all()
+        self._cache.clear()
         # What is known at each rung: network -> dear objectives and costs.
         self._rungs: dict[str, dict[str, np.ndarray]] = {}
         self._with_weights: set[str] = set()
         self._remembered: list[np.ndarray] = []
 
-    def remember(
-        self, X: np.ndarray, F: np.ndarray, images_saved: np.ndarray | None = None
-    ) -> None:
+    def remember(self, X: np.ndarray, F: np.ndarray) -> None:
         """Put known objectives into the cache, and the networks on the rungs that they reached.
 
         Arguments as of `ArchitectureProblem.remember`.
         """
-        super().remember(X, F, images_saved)
+        super().remember(X, F)
         X = self.space.check(X)
         self._remembered += list(self.canonical(X[self.feasible(X)]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.defaults import SALIENCY, SALIENCY_BATCHES, defaults_for
-from evonas.problems.racing import Race, Rival, first_and_rest
+from evonas.problems.racing import Path, Race, Score, check_mode
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class SupernetProblem(ArchitectureProblem):
             )
         self.racing, self.memory = racing, memory
         if racing != "off":
-            Race(racing)  # refuses an unknown one
+            check_mode(racing)
         self.data = data
         self.training = training or defaults_for(data.name, data.train.device.type).training
         self.width = width
@@ -117,8 +117,16 @@ class SupernetProblem(ArchitectureProblem):
         self.images_scored = 0
         self._activations: Activations | None = None
         self._kept_at = 0  # steps of the training that they are of
-        self._race = None if self.racing == "off" else Race(self.racing, unit=self._unit)
-        self._forget_all()
+        self._race: Race | None = None
+        if self.racing != "off" and supernet is not None:
+            self._race = Race(
+                self.racing,
+                self._outcomes,
+                batches=supernet.validation_batches,
+                images=len(self.data.validation),
+                unit=self._unit,
+            )
+        self._cache.clear()
 
     def train(
         self, budget: str | float | None = None, *, seed: int = 1, **settings: float
@@ -187,24 +195,81 @@ class SupernetProblem(ArchitectureProblem):
             )
         return self.supernet
 
-    def remember(
-        self, X: np.ndarray, F: np.ndarray, images_saved: np.ndarray | None = None
-    ) -> None:
-        """As of `ArchitectureProblem`; what is known on all images is a rival of later ones."""
-        super().remember(X, F, images_saved)
-        whole = np.flatnonzero(self.feasible(X) & (self.images_saved(X) == 0))
-        if self._race and self.supernet is not None and len(whole):
-            C = self.canonical(np.asarray(X))[whole]
+    def images_saved(self, X: np.ndarray) -> np.ndarray:
+        """Validation images that evaluated networks were not scored on, int (n,).
+
+        Above 0 the dear objective is an estimate: such a network was out of the race.
+
+        Args:
+            X: int (n, n_var), evaluated.
+        """
+        return np.array([0 if s is None else s.saved for s in self._known(X)], dtype=np.int64)
+
+    def common_values(self, X: np.ndarray) -> np.ndarray:
+        """The dear objective on the images that every network of a race is scored on, (n,).
+
+        Args:
+            X: int (n, n_var), evaluated; NaN where there is no race, or nobody knows.
+        """
+        return np.array(
+            [math.nan if s is None or s.common is None else s.common for s in self._known(X)]
+        )
+
+    def learning_values(self, X: np.ndarray) -> np.ndarray:
+        """Objectives that a model may learn from, (n, n_obj).
+
+        Those of networks that were out of a race are told by the images that every network is
+        scored on, not by those that it was stopped at.
+
+        Args:
+            X: int (n, n_var), evaluated and feasible.
+        """
+        F = np.array(self.evaluate(X, return_values_of="F"), dtype=float)
+        if self._race:
             at = self.objectives.index(self._dear_objectives[0])
-            self._race.add(self._rivals(C, np.asarray(F, float)[whole, at], {}))
+            F[:, at] = self._race.learning_values(self._paths(self.canonical(np.asarray(X))))
+        return F
+
+    def _known(self, X: np.ndarray) -> list[Score | None]:
+        if self._race is None:
+            return [None] * len(X)
+        return [self._race.known.get(p) for p in self._paths(self.canonical(np.asarray(X)))]
+
+    def remember(
+        self,
+        X: np.ndarray,
+        F: np.ndarray,
+        images_saved: np.ndarray | None = None,
+        common_values: np.ndarray | None = None,
+    ) -> None:
+        """As of `ArchitectureProblem`; what is known on all images is a rival of later ones.
+
+        Args:
+            X: int (n, n_var).
+            F: (n, n_obj), as `evaluate` returned them.
+            images_saved: as `images_saved` told, (n,).
+            common_values: as `common_values` told, (n,).
+        """
+        super().remember(X, F)
+        kept = self.feasible(X)
+        if self._race is None or not kept.any():
+            return
+        C = self.canonical(self.space.check(X))[kept]
+        values = np.asarray(F, float)[kept, self.objectives.index(self._dear_objectives[0])]
+        n = len(values)
+        saved = np.zeros(n, int) if images_saved is None else np.asarray(images_saved)[kept]
+        common = np.full(n, np.nan) if common_values is None else np.asarray(common_values)[kept]
+        scores = [
+            Score(float(value), int(images), None if math.isnan(first) else float(first))
+            for value, images, first in zip(values, saved, common, strict=True)
+        ]
+        self._race.remember(self._paths(C), self.cheap_values(C), scores)
 
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
         supernet = self._trained()
         if self._race:
-            (name,), values = self._dear_objectives, np.empty(len(X))
-            for some in first_and_rest(self.cheap_values(X)):
-                values[some] = self._raced(self._race, X[some])
-            return {name: values}
+            values = self._race.score(self._paths(X), self.cheap_values(X))
+            return {self._dear_objectives[0]: values}
         # It may be one of the base space, or of another restriction of it.
         scores = supernet.evaluate(
             supernet.space.lower(self.space.lift(X)), activations=self._kept_activations()
@@ -230,79 +295,15 @@ class SupernetProblem(ArchitectureProblem):
         """The outcome of an image that is misclassified: errors are percent."""
         return 100.0 if self._dear_objectives[0] == "error" else 1.0
 
-    def _rivals(
-        self, C: np.ndarray, values: np.ndarray, known: Mapping[int, Sequence[np.ndarray]]
-    ) -> list[Rival]:
-        """Networks that are known on all images.
-
-        Args:
-            C: canonical genomes (n, n_var).
-            values: of the dear objective (n,).
-            known: outcomes of every batch, of some of them; of others they are made when needed.
-        """
-        costs, genomes = self.cheap_values(C), self._paths(C)
-
-        def outcomes(i: int) -> Callable[[int], np.ndarray]:
-            batches = dict(enumerate(known.get(i, ())))
-
-            def of(batch: int) -> np.ndarray:
-                if batch not in batches:
-                    batches[batch] = self._outcomes([genomes[i]], batch)[0]
-                return batches[batch]
-
-            return of
-
-        return [Rival(costs[i], float(values[i]), outcomes(i)) for i in range(len(C))]
-
-    def _paths(self, C: np.ndarray) -> list[tuple[int, ...]]:
+    def _paths(self, C: np.ndarray) -> list[Path]:
         """Genomes in the numbering of the base space, as the supernet's `outcomes` takes them."""
-        space = self._trained().space
+        assert self.supernet is not None
+        space = self.supernet.space
         lifted = space.lift(space.canonical(space.lower(self.space.lift(C))))
         return [tuple(genome) for genome in lifted.tolist()]
 
-    def _outcomes(self, genomes: Sequence[tuple[int, ...]], batch: int) -> np.ndarray:
+    def _outcomes(self, paths: Sequence[Path], batch: int) -> np.ndarray:
         """The number by which networks race, of each image of a batch, (n, images)."""
-        wrong, loss = self._trained().outcomes(genomes, batch, activations=self._kept_activations())
+        wrong, loss = self._trained().outcomes(paths, batch, activations=self._kept_activations())
         self.images_scored += wrong.size
         return wrong * np.float32(self._unit) if self._dear_objectives[0] == "error" else loss
-
-    def _raced(self, race: Race, X: np.ndarray) -> np.ndarray:
-        """The dear objective of networks (n,), each scored on as many batches as it takes."""
-        paths, costs = self._paths(X), self.cheap_values(X)
-        order = sorted(range(len(X)), key=paths.__getitem__)
-        rivals = [race.rival(cost) for cost in costs]
-        values = np.array([math.inf if rival is None else rival.value for rival in rivals])
-        sums, differences, squares = np.zeros((3, len(X)))
-        images, seen = len(self.data.validation), 0
-        estimates, saved = np.empty(len(X)), np.zeros(len(X), np.int64)
-        outcomes: dict[int, list[np.ndarray]] = {i: [] for i in order}
-        for batch in range(self._trained().validation_batches):
-            new = self._outcomes([paths[i] for i in order], batch)
-            seen += new.shape[1]
-            for i, row in zip(order, new, strict=True):
-                outcomes[i].append(row)
-                rival = rivals[i]
-                if rival is not None:
-                    difference = row - rival.outcomes(batch)
-                    differences[i] += difference.sum(dtype=np.float64)
-                    squares[i] += np.square(difference).sum(dtype=np.float64)
-            sums[order] += new.sum(axis=1, dtype=np.float64)
-            if seen == images:
-                break
-            at = np.array(order)
-            out = np.isfinite(values[at]) & race.out(
-                sums[at], differences[at], squares[at], values[at], seen=seen, images=images
-            )
-            for i in at[out]:
-                # No better than what is sure, and worse than the rival.
-                estimates[i] = max(values[i] + differences[i] / seen, sums[i] / images)
-                saved[i] = images - seen
-                del outcomes[i]
-            order = at[~out].tolist()
-            if not order:
-                break
-        estimates[order] = sums[order] / images
-        C = X[order]
-        race.add(self._rivals(C, estimates[order], dict(enumerate(outcomes[i] for i in order))))
-        self._note_saved(X, saved)
-        return estimates

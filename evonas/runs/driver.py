@@ -11,6 +11,7 @@ One with `search_details()` has numbers for the history after each generation: n
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -336,8 +337,7 @@ class _Loop:
         members = Evaluator().eval(self.problem, Population.new(X=X))
         seconds = (time.perf_counter() - start) / len(X)
         names = self.search.objectives
-        tell = getattr(self.problem, "images_saved", None)
-        saved = tell(X).tolist() if callable(tell) else [0] * len(X)
+        saved, common = _raced(self.problem, X)
         results = [
             Result(
                 number,
@@ -349,12 +349,14 @@ class _Loop:
                 tuple(np.asarray(member.G, dtype=float).tolist()),
                 tuple(np.asarray(member.H, dtype=float).tolist()),
                 images,
+                value,
             )
-            for member, genome, network, images in zip(
+            for member, genome, network, images, value in zip(
                 members,
                 to_record(self.problem, X),
                 network_texts(self.problem, X),
                 saved,
+                common,
                 strict=True,
             )
         ]
@@ -382,3 +384,11 @@ class _Loop:
             "was written (other settings, or another version of pymoo or numpy); keep its results "
             f"and search anew with --resume {self.journal.path.parent} --restart-search"
         )
+
+
+def _raced(problem: Any, X: np.ndarray) -> tuple[list[int], list[float | None]]:
+    """Images that evaluated genomes were not scored on, and their values on those that all saw."""
+    if not hasattr(problem, "images_saved"):
+        return [0] * len(X), [None] * len(X)
+    common = [None if math.isnan(v) else v for v in problem.common_values(X).tolist()]
+    return problem.images_saved(X).tolist(), common

@@ -114,8 +114,10 @@ def hand_over(problem: Any, X: np.ndarray, results: Sequence[Result]) -> None:
     feasible = np.array([result.feasible for result in results], dtype=bool)
     if not feasible.any():
         return
-    saved = np.array([result.images_saved for result in results], dtype=np.int64)
-    if saved.any():
-        problem.remember(X[feasible], F[feasible], saved[feasible])
-    else:
+    raced = [result for result in results if result.feasible]
+    if all(result.common_value is None and not result.images_saved for result in raced):
         problem.remember(X[feasible], F[feasible])
+        return
+    saved = np.array([result.images_saved for result in raced], dtype=np.int64)
+    common = [np.nan if r.common_value is None else r.common_value for r in raced]
+    problem.remember(X[feasible], F[feasible], saved, np.array(common))

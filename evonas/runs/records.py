@@ -9,7 +9,8 @@ Kinds of line, in the order in which they come:
 - `result`: `generation`, `genome`, `network` (canonical, in the space's notation, if it has one),
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch), `images_saved` (of a network that was out of a
-  race before it had seen all validation images: its objectives are estimates).
+  race before it had seen all validation images: its objectives are estimates), `common_value` (in a
+  race: its objective on the images that all have seen).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
   `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
   algorithm's own by name, where it has some (`MultiDistributionSearch`).
@@ -40,6 +41,7 @@ class Result:
         constraints: pymoo's G, met where <= 0.
         equalities: pymoo's H.
         images_saved: validation images it was not scored on; above 0 its objectives are estimates.
+        common_value: in a race, its objective on the images that all networks were scored on.
     """
 
     generation: int
@@ -51,6 +53,7 @@ class Result:
     constraints: tuple[float, ...] = ()
     equalities: tuple[float, ...] = ()
     images_saved: int = 0
+    common_value: float | None = None
 
     @property
     def key(self) -> str:
@@ -72,7 +75,11 @@ class Result:
         if self.equalities:
             line["equalities"] = list(self.equalities)
         line |= {"feasible": self.feasible, "seconds": self.seconds}
-        return line | ({"images_saved": self.images_saved} if self.images_saved else {})
+        if self.images_saved:
+            line["images_saved"] = self.images_saved
+        if self.common_value is not None:
+            line["common_value"] = self.common_value
+        return line
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any], names: Sequence[str]) -> "Result":
@@ -87,6 +94,7 @@ class Result:
             constraints=tuple(line.get("constraints", ())),
             equalities=tuple(line.get("equalities", ())),
             images_saved=int(line.get("images_saved", 0)),
+            common_value=line.get("common_value"),
         )
 
 

@@ -198,15 +198,7 @@ class ScreenedSearch(Algorithm):
         return None if X is None else Population.new(X=X)
 
     def _learnt(self) -> Population:
-        """What models learn from: of networks that were out of a race they have estimates only."""
-        valued = self._valued()
-        images_saved = getattr(self.problem, "images_saved", None)
-        if not callable(images_saved) or not len(valued):
-            return valued
-        return valued[images_saved(as_genomes(valued.get("X"))) == 0]
-
-    def _valued(self) -> Population:
-        """Evaluated networks that have values.
+        """What models learn from: evaluated networks that have values.
 
         Where feasibility is known beforehand, an infeasible one has none.
         """
@@ -214,6 +206,19 @@ class ScreenedSearch(Algorithm):
         if self._known.feasible is not None:
             there &= _feasible(self.known)
         return self.known[there]
+
+    def _taught(self, learnt: Population) -> np.ndarray:
+        """Objectives as models see them, (n, n_obj).
+
+        A problem with `learning_values(X)` may know better than what it returned: of a network that
+        was stopped because it looked bad.
+        """
+        tell = getattr(self.problem, "learning_values", None)
+        F = np.array(learnt.get("F"), dtype=float)
+        feasible = _feasible(learnt)
+        if callable(tell) and feasible.any():
+            F[feasible] = tell(as_genomes(learnt.get("X"))[feasible])
+        return F
 
     def _anywhere(self) -> np.ndarray:
         """New feasible genomes of the whole space, each network once."""
@@ -271,6 +276,7 @@ class ScreenedSearch(Algorithm):
     def _screen(self, X: np.ndarray, learnt: Population) -> list[int]:
         """Positions of the candidates to evaluate."""
         F, feasible = learnt.get("F"), _feasible(learnt)
+        taught = self._taught(learnt)
         features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
         exact = self._known.exact
         if is_stale(self._fitted, len(learnt)):
@@ -290,7 +296,7 @@ class ScreenedSearch(Algorithm):
             z, shares = _deviations(1)
             weights = (violation.at(z[:, 0]) <= 0) @ shares
         dear = [j for j in range(F.shape[1]) if j not in exact]
-        beliefs = {j: believe(j, F[:, j]) for j in dear}
+        beliefs = {j: believe(j, taught[:, j]) for j in dear}
         costs = {j: np.asarray(cost(X), float) for j, cost in exact.items()}
 
         def at(z: np.ndarray) -> np.ndarray:
@@ -306,8 +312,7 @@ class ScreenedSearch(Algorithm):
         cells = np.arange(len(X))
         if exact:
             first = min(exact)
-            spent = self._valued().get("F")[:, first]  # also on what models learn nothing from
-            cells, worth = _cells(costs[first], spent, front[:, first])
+            cells, worth = _cells(costs[first], F[:, first], front[:, first])
             weights = weights * worth
         chosen = choose(
             at, *_deviations(len(dear)), cells, front, self.n_offsprings, weights, exact

@@ -6,15 +6,29 @@ import numpy as np
 import pytest
 
 from evonas.errors import InputError
-from evonas.problems.racing import FIRST, Race, Rival, first_and_rest, half_width
+from evonas.problems.racing import FIRST, Race, Rival, Score, first_and_rest, half_width
 
 
 def rival(cost, value):
-    return Rival(np.atleast_1d(np.asarray(cost, float)), value, lambda batch: np.zeros(1))
+    return Rival(np.atleast_1d(np.asarray(cost, float)), value, (0,))
+
+
+def race_of(mode, table=None, *, batch=10, **settings):
+    """A race on outcomes (networks, images), whose paths are the places of networks."""
+    table = np.zeros((1, 10 * batch)) if table is None else np.asarray(table, float)
+    asked = []
+
+    def outcomes(paths, number):
+        asked.extend((path[0], number) for path in paths)
+        return table[[path[0] for path in paths], batch * number : batch * (number + 1)]
+
+    images = table.shape[1]
+    race = Race(mode, outcomes, batches=images // batch, images=images, **settings)
+    return race, asked
 
 
 def test_rivals_are_the_front_of_all_that_were_added():
-    race = Race("exact")
+    race, _ = race_of("exact")
     race.add([rival(3, 10.0), rival(1, 30.0), rival(2, 40.0)])
     race.add([rival(2, 20.0), rival(5, 10.0)])
     assert sorted((r.cost[0], r.value) for r in race.rivals) == [(1, 30), (2, 20), (3, 10)]
@@ -24,17 +38,60 @@ def test_rivals_are_the_front_of_all_that_were_added():
 
 
 def test_a_rival_costs_no_more_in_any_respect():
-    race = Race("confident")
+    race, _ = race_of("confident")
     race.add([rival((1, 5), 10.0), rival((5, 1), 20.0)])
     assert race.rival(np.array([4.0, 4.0])) is None
     assert race.rival(np.array([5.0, 2.0])).value == 20
 
 
 def test_exact_waits_until_nothing_can_help():
-    """Of 10 images 4 wrong ones are sure to be no better than an error of 0.4."""
-    sums = np.array([3.0, 4.0, 5.0])
-    out = Race("exact").out(sums, sums, sums, np.full(3, 0.4), seen=6, images=10)
-    assert out.tolist() == [False, False, True]
+    """Of 100 images 41 wrong ones are sure to be worse than an error of 0.4."""
+    race, _ = race_of("exact")
+    sums = np.array([30.0, 40.0, 41.0])
+    assert race.out(sums, sums, sums, np.full(3, 0.4), seen=60).tolist() == [False, False, True]
+
+
+def test_all_are_scored_on_the_common_images():
+    """Two batches of ten: a hopeless network is told so after both."""
+    table = np.zeros((2, 100))
+    table[1] = 1
+    race, asked = race_of("confident", table)
+    race.score([(0,)], np.array([[1.0]]))
+    asked.clear()
+    value = race.score([(1,)], np.array([[2.0]]))[0]
+    seen = len({number for path, number in asked if path == 1})
+    assert 2 <= seen < 10 and value == 1.0
+    assert race.known[1,] == Score(1.0, 100 - 10 * seen, 1.0)
+    assert race.known[0,] == Score(0.0, 0, 0.0)
+
+
+def test_what_models_learn_from_is_not_what_a_network_was_stopped_at():
+    """On the first 20 of 100 images, which are easier than all by 0.1."""
+    good = np.r_[np.zeros(20), np.tile([0, 0, 0, 0, 0, 0, 0, 1], 10)]  # 0 and 0.1
+    bad = np.r_[np.tile([1, 0], 10), np.ones(80)]  # 0.5 and 0.9
+    race, _ = race_of("confident", [good, bad], confidence=0.6)
+    race.score([(0,)], np.array([[1.0]]))
+    race.score([(1,)], np.array([[2.0]]))
+    assert race.known[1,].saved > 0
+    values = race.learning_values([(0,), (1,)])
+    np.testing.assert_allclose(values, [good.mean(), bad[:20].mean() + good.mean()])
+
+
+def test_a_race_remembers():
+    rng = np.random.default_rng(0)
+    table = rng.random((40, 200)) < np.linspace(0.1, 0.9, 40)[:, None]
+    costs = rng.permutation(40)[:, None].astype(float)
+    paths = [(i,) for i in range(40)]
+    one, _ = race_of("confident", table, unit=1.0)
+    two, asked = race_of("confident", table, unit=1.0)
+    one.score(paths[:30], costs[:30])
+    two.remember(paths[:30], costs[:30], [one.known[path] for path in paths[:30]])
+    assert not asked
+    np.testing.assert_array_equal(
+        one.score(paths[30:], costs[30:]), two.score(paths[30:], costs[30:])
+    )
+    assert one.known == two.known
+    np.testing.assert_array_equal(one.learning_values(paths), two.learning_values(paths))
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3])
@@ -48,19 +105,19 @@ def test_confident_is_rarely_wrong_however_often_it_looks(rate):
     order = np.stack([rng.permutation(told) for _ in range(n)])
     sums, squares = order.cumsum(axis=1), np.square(order).cumsum(axis=1)
     ever = np.zeros(n, bool)
-    race = Race("confident", confidence=0.95)
+    race, _ = race_of("confident", np.zeros((1, images)), batch=batch, confidence=0.95)
     for seen in range(batch, images, batch):
         S, Q = sums[:, seen - 1], squares[:, seen - 1]
-        ever |= race.out(S, S, Q, np.zeros(n), seen=seen, images=images)
+        ever |= race.out(S, S, Q, np.zeros(n), seen=seen)
     assert 0.001 < ever.mean() < 0.05
 
 
 def test_confident_sees_what_is_plain():
-    """20 points worse, on 125 images, 30 of which tell the two apart."""
-    out = Race("confident").out(
-        np.array([50.0]), np.array([25.0]), np.array([30.0]), np.zeros(1), seen=125, images=4000
-    )
-    assert out.all()
+    """20 points worse, on 500 images, 120 of which tell the two apart."""
+    race, _ = race_of("confident", np.zeros((1, 4000)), batch=125)
+    assert race.out(
+        np.array([200.0]), np.array([100.0]), np.array([120.0]), np.zeros(1), seen=500
+    ).all()
 
 
 def test_the_half_width_shrinks_with_the_number_of_images():
@@ -81,21 +138,21 @@ def test_of_many_some_of_all_costs_come_first():
 
 def test_wrong_settings_are_refused():
     with pytest.raises(InputError, match="did you mean exact"):
-        Race("exct")
+        race_of("exct")
     with pytest.raises(InputError, match="above 0.5 and below 1"):
-        Race("confident", confidence=0.2)
+        race_of("confident", confidence=0.2)
 
 
 @pytest.fixture(scope="module")
 def digits():
-    """A supernet of digits, scored on 350 images in 14 batches, and 120 networks."""
+    """A supernet of digits, scored on 350 images in 10 batches, and 90 networks."""
     from evonas.problems import get_problem
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evonas.supernet.supernet.EVALUATION_BATCH", 25)
+        patch.setattr("evonas.supernet.supernet.EVALUATION_BATCH", 35)
         problem = get_problem("digits-params")
         supernet = problem.train(steps=150, batch_size=128)
-        X = problem.space.sample(120, np.random.default_rng(0))
+        X = problem.space.sample(90, np.random.default_rng(0))
         yield problem, supernet, X
 
 
@@ -145,11 +202,12 @@ def test_a_race_goes_on_from_what_is_remembered(digits, racing):
     one, two = raced(digits, racing), raced(digits, racing)
     F = one.evaluate(X[:60])
     G = one.evaluate(X[60:])
-    two.remember(X[:60], F, one.images_saved(X[:60]))
+    two.remember(X[:60], F, one.images_saved(X[:60]), one.common_values(X[:60]))
     assert two.images_scored == 0
     np.testing.assert_array_equal(two.images_saved(X[:60]), one.images_saved(X[:60]))
     np.testing.assert_array_equal(two.evaluate(X[60:]), G)
     np.testing.assert_array_equal(two.images_saved(X[60:]), one.images_saved(X[60:]))
+    np.testing.assert_array_equal(two.learning_values(X), one.learning_values(X))
 
 
 def test_confident_saves_more_than_exact(digits):
@@ -185,6 +243,12 @@ def test_estimates_teach_a_model_nothing(digits):
     algorithm.setup(problem, termination=("n_eval", 60), seed=1)
     while algorithm.has_next():
         algorithm.next()
-    saved = problem.images_saved(np.array(algorithm.known.get("X"), dtype=int))
-    assert saved.any()
-    assert len(algorithm._learnt()) == np.sum(saved == 0)
+    learnt = algorithm._learnt()
+    X = np.array(learnt.get("X"), dtype=int)
+    F, taught = learnt.get("F"), algorithm._taught(learnt)
+    stopped = problem.images_saved(X) > 0
+    assert stopped.any() and not stopped.all()
+    np.testing.assert_array_equal(F[~stopped], taught[~stopped])
+    np.testing.assert_array_equal(F[:, 1], taught[:, 1])
+    offset = np.mean(F[~stopped, 0] - problem.common_values(X)[~stopped])
+    np.testing.assert_allclose(taught[stopped, 0], problem.common_values(X)[stopped] + offset)
