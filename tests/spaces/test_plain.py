@@ -9,6 +9,7 @@ from torch import nn
 
 from evonas.errors import InputError
 from evonas.spaces import PlainArchitecture, PlainSpace, get_space
+from evonas.spaces.blocks import Depthwise
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_the_network_is_that_of_the_paper(space):
     assert isinstance(norm, nn.BatchNorm2d)
     kinds = [[type(part) for part in layer] for layer in network.layers]
     relu, conv, norm = nn.ReLU, nn.Conv2d, nn.BatchNorm2d
-    full, separable = [relu, conv, norm], [relu, conv, conv, norm]
+    full, separable = [relu, conv, norm], [relu, Depthwise, conv, norm]
     assert kinds == [full, *[separable] * 8, full]
     convs = [[m for m in layer if isinstance(m, nn.Conv2d)] for layer in network.layers]
     assert [c[-1].out_channels for c in convs] == [16] * 3 + [32] * 3 + [64] * 4

@@ -175,7 +175,7 @@ def test_a_resolution_of_no_table_is_refused():
         plan(RunConfig(problem="digits-params", saliency_half_resolution=True))
 
 
-RETRAINED = {"problem": "digits-params", "retrain": 4, "threads": 1}
+RETRAINED = {"problem": "digits-params", "retrain": 10, "threads": 1}
 
 
 def test_a_budget_counts_what_is_retrained():
@@ -191,7 +191,7 @@ def test_a_budget_counts_what_is_retrained():
     # what was said stays, and takes its time from the others
     said = plan(RunConfig(**RETRAINED, budget="60s", scratch=ScratchConfig(epochs=20)))
     assert said.config.scratch.epochs == 20 and sum(said.expected.values()) < 60
-    too_small = r"a budget of 20s is too small .*, and to retrain 4 members .* at least \d\d+s"
+    too_small = r"a budget of 20s is too small .*, and to retrain 10 members .* at least \d\d+s"
     with pytest.raises(InputError, match=too_small):
         plan(RunConfig(**RETRAINED, budget="20s", scratch=ScratchConfig(epochs=999)))
 
