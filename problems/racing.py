@@ -21,8 +21,10 @@ CONFIDENCE = 0.95
 TIGHTEST = 0.1
 # Of many networks, those that are scored before all others.
 FIRST = 16
-# Share of the images that every network is scored on, so that a model has something to learn from.
-COMMON = 1 / 8
+# Images, and share of all where that is less, that every network is scored on, so that a model has
+# something to learn from. On NAS-Bench-Macro with 2,000 images (screened, 200 evaluations) the
+# front's mean excess error was 0.48 without a race, 0.49 with 500 and 0.52 to 0.57 with 250.
+COMMON, COMMON_SHARE = 500, 1 / 4
 
 Path = tuple[int, ...]
 # What networks make of the images of a batch: (paths, batch) -> (n, images).
@@ -96,6 +98,7 @@ class Race:
             raise InputError(f"a confidence of {confidence:g}; give one above 0.5 and below 1")
         self.mode, self.confidence, self.unit = mode, confidence, unit
         self.batches, self.images = batches, images
+        self.common = min(COMMON, COMMON_SHARE * images)
         self._outcomes = outcomes
         self.rivals: list[Rival] = []
         self.known: dict[Path, Score] = {}
@@ -169,7 +172,7 @@ class Race:
             values: mean outcomes of the rivals over all images, (n,).
             seen: images so far.
         """
-        if seen < COMMON * self.images:
+        if seen < self.common:
             return np.zeros(len(sums), dtype=bool)
         if self.mode == "exact":
             return sums / self.images > values
@@ -203,7 +206,7 @@ class Race:
                     squares[i] += np.square(difference).sum(dtype=np.float64)
             sums[order] += new.sum(axis=1, dtype=np.float64)
             at = np.array(order)
-            if seen >= COMMON * self.images and np.isnan(common[at[0]]):
+            if seen >= self.common and np.isnan(common[at[0]]):
                 common[at] = sums[at] / seen
             if seen == self.images:
                 break
