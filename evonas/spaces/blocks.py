@@ -73,11 +73,12 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ``nn.Conv2d``."""
+        if not (x.is_cpu and torch.is_grad_enabled() and self.weight.requires_grad):
+            return super().forward(x)
         kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
-        trained = torch.is_grad_enabled() and self.weight.requires_grad
         slow = dilation > 1 or min(x.shape[2:]) < kernel or _widest(kernel, stride) < kernel
         known = dilation == 1 or stride in (1, dilation)
-        if not (x.is_cpu and trained and slow and known):
+        if not (slow and known):
             return super().forward(x)
         return _Depthwise.apply(x, self.weight, stride, dilation)
 

@@ -1,6 +1,7 @@
 """Activations of early layers on validation images, kept for the populations to come."""
 
 from collections.abc import Hashable
+from typing import Any
 
 from torch import Tensor
 
@@ -33,6 +34,14 @@ class Activations:
         self._worth: dict[Key, float] = {}  # of each byte
         self._rank: dict[Key, float] = {}
         self._clock = 0.0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Activations":
+        """Itself: pymoo copies problems, and what is kept never changes."""
+        return self
+
+    def __reduce__(self) -> tuple[type["Activations"], tuple[float]]:
+        """For pickling: an empty one."""
+        return Activations, (self.limit,)
 
     def __len__(self) -> int:
         """Tensors that are kept."""

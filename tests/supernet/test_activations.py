@@ -1,5 +1,8 @@
 """Activations of early layers that are kept from one population to the next."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -83,3 +86,11 @@ def test_what_was_once_dear_goes_in_the_end():
     for i in range(2, 30):
         kept.put((0, (i,)), torch.zeros(10), 40.0)
     assert len(kept) == 1 and kept.get((0, (0,))) is None
+
+
+def test_copies_and_pickles_are_light():
+    kept = Activations(limit=1000)
+    kept.put((0, (0,)), torch.zeros(10), 1.0)
+    assert copy.deepcopy(kept) is kept
+    empty = pickle.loads(pickle.dumps(kept))
+    assert (empty.limit, len(empty), empty.nbytes) == (1000, 0, 0)

@@ -176,7 +176,9 @@ def test_equal_networks_share_one_evaluation(trained, space, monkeypatch):
     X = np.array([[1, 0, 1, 0, 1, 0]] * 3)
     calls = []
     score = trained.score
-    monkeypatch.setattr(trained, "score", lambda X, *more: calls.extend(X) or score(X, *more))
+    monkeypatch.setattr(
+        trained, "score", lambda X, *more, **named: calls.extend(X) or score(X, *more, **named)
+    )
     scores = trained.evaluate(X)
     assert len(calls) == 1 and len(set(scores.error)) == 1
 
