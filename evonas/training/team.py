@@ -1,8 +1,9 @@
 """Passes of one step at the same time, each on its share of a CPU's threads."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -26,11 +27,11 @@ class Team:
         """Start all members."""
         threads = torch.get_num_threads()
         self.size = max(1, min(threads, most))
-        share = threads // self.size
+        self.share = threads // self.size
         began = threading.Barrier(self.size + 1)
 
         def begin() -> None:
-            torch.set_num_threads(share)
+            torch.set_num_threads(self.share)
             began.wait()
 
         self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="evonas-pass")
@@ -38,6 +39,19 @@ class Team:
             self._pool.submit(begin)
         began.wait()
         torch.set_num_threads(threads)  # it is what threads have that begin from now on
+
+    @contextmanager
+    def lead(self) -> Iterator[None]:
+        """Leave the threads to the members, but for a share: those of the caller spin for a while.
+
+        Without it a step of a small network took twice as long.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.share)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def map(self, job: Callable[[A], T], each: Iterable[A]) -> list[T]:
         """What a job returns for each; begun in this order.

@@ -5,6 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -264,23 +265,29 @@ class Trainer:
         Returns:
             The mean loss of its passes in nats, left on the device.
         """
-        config = self.config
         self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        if self.step < self.half_steps:
-            images = half_size(images)
         arguments = list(self.passes(self.random_state))
         check_batch(len(labels), len(arguments))
+        at_once = len(arguments) > 1 and self.device.type == "cpu" and torch.get_num_threads() > 1
+        if at_once:
+            self._team = self._team or Team(len(arguments))
+        with self._team.lead() if self._team and at_once else nullcontext():
+            return self._step(images, labels, arguments)
+
+    def _step(self, images: Tensor, labels: Tensor, arguments: Sequence[tuple[Any, ...]]) -> Tensor:
+        if self.step < self.half_steps:
+            images = half_size(images)
         if self.replay:
             if arguments != [()]:
                 raise ValueError("steps are replayed where each is one forward of the images alone")
             loss = self._replayed(images, labels)
         else:
             loss = self._gradients(images, labels, arguments)
-        if config.clip_norm:
+        if self.config.clip_norm:
             # Most weights of a supernet take no part in a step; only those that do have gradients.
             moved = [p for p in self.parameters if p.grad is not None]
-            nn.utils.clip_grad_norm_(moved, config.clip_norm, foreach=True)
+            nn.utils.clip_grad_norm_(moved, self.config.clip_norm, foreach=True)
         self.optimizer.step()
         if self.average:
             self.average.update_parameters(self.network)
@@ -294,8 +301,7 @@ class Trainer:
         k = len(arguments)
         parts = zip(arguments, images.tensor_split(k), labels.tensor_split(k), strict=True)
         total = torch.zeros((), device=self.device)
-        if k > 1 and self.device.type == "cpu" and torch.get_num_threads() > 1:
-            self._team = self._team or Team(k)
+        if self._team and k > 1:
             for loss, gradients in self._team.map(self._apart, parts):
                 add_gradients(self.parameters, gradients)
                 total += loss
