@@ -1,8 +1,14 @@
 """Which device to compute on, by name."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 from evonas.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def resolve_device(name: str) -> str:
@@ -28,6 +34,14 @@ def resolve_device(name: str) -> str:
     if int(name.partition(":")[2] or 0) >= count:
         raise InputError(f"there is no device '{name}' (CUDA devices: {count}); give --device cpu")
     return name
+
+
+def wait(device: torch.device) -> None:
+    """Until an accelerator has done all that it was given; elsewhere nothing is under way."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
 
 
 @cache

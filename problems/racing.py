@@ -38,12 +38,16 @@ class Score:
     Attributes:
         value: mean outcome of all images, or an estimate.
         saved: images that it was not scored on; above 0 the value is an estimate.
-        common: mean outcome of the images that every network is scored on; None where nobody knows.
+        common: mean outcome of the images that every network is scored on; NaN where nobody knows.
     """
 
     value: float
     saved: int = 0
-    common: float | None = None
+    common: float = math.nan
+
+
+# Of a network that was not in the race.
+UNKNOWN = Score(math.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +135,11 @@ class Race:
         Of one that was stopped it is what the images say that every network is scored on, and by
         how much all are harder than these, on average over networks that are known on all.
         """
-        harder = [
-            score.value - score.common
-            for score in self.known.values()
-            if not score.saved and score.common is not None
-        ]
-        offset = float(np.mean(harder)) if harder else 0.0
-        scores = [self.known[path] for path in paths]
+        known = [s for s in self.known.values() if not (s.saved or math.isnan(s.common))]
+        offset = float(np.mean([s.value - s.common for s in known])) if known else 0.0
+        told = [self.known[path] for path in paths]
         return np.array(
-            [s.common + offset if s.saved and s.common is not None else s.value for s in scores]
+            [s.common + offset if s.saved and not math.isnan(s.common) else s.value for s in told]
         )
 
     def add(self, rivals: Sequence[Rival]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.defaults import SALIENCY, SALIENCY_BATCHES, defaults_for
-from evonas.problems.racing import Path, Race, Score, check_mode
+from evonas.problems.racing import UNKNOWN, Path, Race, Score, check_mode
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -203,7 +202,7 @@ class SupernetProblem(ArchitectureProblem):
         Args:
             X: int (n, n_var), evaluated.
         """
-        return np.array([0 if s is None else s.saved for s in self._known(X)], dtype=np.int64)
+        return np.array([score.saved for score in self._known(X)], dtype=np.int64)
 
     def common_values(self, X: np.ndarray) -> np.ndarray:
         """The dear objective on the images that every network of a race is scored on, (n,).
@@ -211,11 +210,9 @@ class SupernetProblem(ArchitectureProblem):
         Args:
             X: int (n, n_var), evaluated; NaN where there is no race, or nobody knows.
         """
-        return np.array(
-            [math.nan if s is None or s.common is None else s.common for s in self._known(X)]
-        )
+        return np.array([score.common for score in self._known(X)])
 
-    def learning_values(self, X: np.ndarray) -> np.ndarray:
+    def learning_values(self, X: np.ndarray, F: np.ndarray) -> np.ndarray:
         """Objectives that a model may learn from, (n, n_obj).
 
         Those of networks that were out of a race are told by the images that every network is
@@ -223,17 +220,24 @@ class SupernetProblem(ArchitectureProblem):
 
         Args:
             X: int (n, n_var), evaluated and feasible.
+            F: their objectives (n, n_obj), as `evaluate` returned them.
         """
-        F = np.array(self.evaluate(X, return_values_of="F"), dtype=float)
-        if self._race:
-            at = self.objectives.index(self._dear_objectives[0])
-            F[:, at] = self._race.learning_values(self._paths(self.canonical(np.asarray(X))))
-        return F
-
-    def _known(self, X: np.ndarray) -> list[Score | None]:
         if self._race is None:
-            return [None] * len(X)
-        return [self._race.known.get(p) for p in self._paths(self.canonical(np.asarray(X)))]
+            return F
+        taught = np.array(F, dtype=float)
+        paths = self._paths(self.canonical(np.asarray(X)))
+        taught[:, self._raced_objective] = self._race.learning_values(paths)
+        return taught
+
+    @property
+    def _raced_objective(self) -> int:
+        return self.objectives.index(self._dear_objectives[0])
+
+    def _known(self, X: np.ndarray) -> list[Score]:
+        if self._race is None:
+            return [UNKNOWN] * len(X)
+        paths = self._paths(self.canonical(np.asarray(X)))
+        return [self._race.known.get(path, UNKNOWN) for path in paths]
 
     def remember(
         self,
@@ -255,14 +259,11 @@ class SupernetProblem(ArchitectureProblem):
         if self._race is None or not kept.any():
             return
         C = self.canonical(self.space.check(X))[kept]
-        values = np.asarray(F, float)[kept, self.objectives.index(self._dear_objectives[0])]
-        n = len(values)
-        saved = np.zeros(n, int) if images_saved is None else np.asarray(images_saved)[kept]
-        common = np.full(n, np.nan) if common_values is None else np.asarray(common_values)[kept]
-        scores = [
-            Score(float(value), int(images), None if math.isnan(first) else float(first))
-            for value, images, first in zip(values, saved, common, strict=True)
-        ]
+        values = np.asarray(F, float)[kept, self._raced_objective]
+        saved = np.zeros(len(X), int) if images_saved is None else np.asarray(images_saved)
+        common = np.full(len(X), np.nan) if common_values is None else np.asarray(common_values)
+        rows = zip(values.tolist(), saved[kept].tolist(), common[kept].tolist(), strict=True)
+        scores = [Score(*row) for row in rows]
         self._race.remember(self._paths(C), self.cheap_values(C), scores)
 
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:

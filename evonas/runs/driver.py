@@ -197,7 +197,7 @@ class _Loop:
         self.search, self.batch, self.stop = search, batch, stop
         self.finished = 0
         self.front = np.empty((0, len(search.objectives)))
-        self.raced: set[str] = set()  # networks whose images were counted
+        self.counted: set[str] = set()  # networks whose saved images were
         self.seconds = 0.0
         self.mark = time.perf_counter()
 
@@ -272,8 +272,8 @@ class _Loop:
             hypervolume = self._hypervolume()
             now = time.perf_counter()
             self.seconds, self.mark = self.seconds + now - self.mark, now
-        raced = {r.key: r.images_saved for r in results if r.key not in self.raced}
-        self.raced |= raced.keys()
+        saved = {r.key: r.images_saved for r in results if r.key not in self.counted}
+        self.counted |= saved.keys()
         return GenerationReport(
             number,
             count,
@@ -281,7 +281,7 @@ class _Loop:
             hypervolume,
             self.seconds,
             replayed,
-            sum(raced.values()),
+            sum(saved.values()),
         )
 
     def _close(self, report: GenerationReport) -> None:

@@ -210,14 +210,14 @@ class ScreenedSearch(Algorithm):
     def _taught(self, learnt: Population) -> np.ndarray:
         """Objectives as models see them, (n, n_obj).
 
-        A problem with `learning_values(X)` may know better than what it returned: of a network that
-        was stopped because it looked bad.
+        A problem with `learning_values(X, F)` may know better than what it returned: of a network
+        that was stopped because it looked bad.
         """
         tell = getattr(self.problem, "learning_values", None)
         F = np.array(learnt.get("F"), dtype=float)
         feasible = _feasible(learnt)
         if callable(tell) and feasible.any():
-            F[feasible] = tell(as_genomes(learnt.get("X"))[feasible])
+            F[feasible] = tell(as_genomes(learnt.get("X"))[feasible], F[feasible])
         return F
 
     def _anywhere(self) -> np.ndarray:

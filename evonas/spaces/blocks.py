@@ -97,26 +97,28 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (grad,), (x, weight), stride = grads, ctx.saved_tensors, ctx.stride
         dilation, shape, padding = ctx.dilation, x.shape, weight.shape[-1] // 2
-        if dilation > 1:
-            # A stride as large as the dilation sees the first of the parts only.
-            x = _parts(x, dilation, all_of_them=stride == 1)
-            grad = _parts(grad, dilation, all_of_them=True) if stride == 1 else grad
-            stride = 1
+        one_part = dilation > 1 and stride > 1  # a stride as large as the dilation sees no other
+        if one_part:
+            x = x[:, :, ::dilation, ::dilation].contiguous(memory_format=torch.channels_last)
+        elif dilation > 1:
+            x, grad = _parts(x, dilation), _parts(grad, dilation)
+        stride = 1 if one_part else stride
         by_input = by_weight = None
         if ctx.needs_input_grad[0]:
             by_input = conv2d_input(x.shape, weight, grad, stride, padding, 1, len(weight))
-            if dilation > 1:
+            if one_part:
+                seen, by_input = by_input, by_input.new_zeros(shape)
+                by_input[:, :, ::dilation, ::dilation] = seen
+            elif dilation > 1:
                 by_input = _whole(by_input, dilation, shape)
         if ctx.needs_input_grad[1]:
             by_weight = _weight_gradient(x, grad, weight.shape[-1], stride)
         return by_input, by_weight, None, None
 
 
-def _parts(images: Tensor, step: int, *, all_of_them: bool) -> Tensor:
+def _parts(images: Tensor, step: int) -> Tensor:
     """Every ``step``-th row and column, from each of the first ones on: step^2 times the images."""
     n, c, h, w = images.shape
-    if not all_of_them:
-        return images[:, :, ::step, ::step].contiguous(memory_format=torch.channels_last)
     rows, columns = -(-h // step), -(-w // step)
     whole = _padded(images, 0, step * columns - w, step * rows - h).permute(0, 2, 3, 1)
     parts = whole.reshape(n, rows, step, columns, step, c).permute(2, 4, 0, 1, 3, 5)
@@ -124,12 +126,9 @@ def _parts(images: Tensor, step: int, *, all_of_them: bool) -> Tensor:
 
 
 def _whole(parts: Tensor, step: int, shape: Sequence[int]) -> Tensor:
-    """The images of a shape that `_parts` were taken from; zeros where they were not."""
+    """The images of a shape that `_parts` were taken from."""
     n, c, h, w = shape
     rows, columns = parts.shape[2:]
-    if len(parts) == n:
-        zeros = parts.new_zeros(step * step - 1, *parts.shape)
-        parts = torch.cat([parts[None], zeros]).flatten(0, 1)
     split = parts.permute(0, 2, 3, 1).reshape(step, step, n, rows, columns, c)
     whole = split.permute(2, 3, 0, 4, 1, 5).reshape(n, rows * step, columns * step, c)
     return whole[:, :h, :w].permute(0, 3, 1, 2)

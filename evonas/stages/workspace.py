@@ -68,8 +68,8 @@ class Workspace:
         own: dict[str, Any] = {}
         if config.from_scratch:
             own = {"scratch": config.scratch, "seed": config.seed, "supernet": config.supernet}
-        elif config.racing:
-            own = {"racing": config.racing}
+        else:
+            own = {"racing": config.racing or "off"}
         return get_problem(
             config.problem,
             space,

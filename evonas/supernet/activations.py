@@ -1,12 +1,28 @@
 """Activations of early layers on validation images, kept for the populations to come."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from torch import Tensor
 
 # A batch, by its number and size of image, and the choices of the layers that were run.
 Key = tuple[Hashable, tuple[int, ...]]
+
+
+class OfBatch:
+    """Activations of one batch; `get` and `put` by the choices of the layers that were run."""
+
+    def __init__(self, activations: "Activations", batch: Hashable) -> None:
+        """Hold both."""
+        self._all, self._batch = activations, batch
+
+    def get(self, path: Sequence[int]) -> Tensor | None:
+        """As of `Activations`."""
+        return self._all.get((self._batch, tuple(path)))
+
+    def put(self, path: Sequence[int], value: Tensor, cost: float) -> None:
+        """As of `Activations`."""
+        self._all.put((self._batch, tuple(path)), value, cost)
 
 
 class Activations:
@@ -46,6 +62,10 @@ class Activations:
     def __len__(self) -> int:
         """Tensors that are kept."""
         return len(self._kept)
+
+    def of(self, batch: Hashable) -> OfBatch:
+        """Those of one batch, whatever it is called."""
+        return OfBatch(self, batch)
 
     def get(self, key: Key) -> Tensor | None:
         """What was put there, if it is still kept."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from evonas.config import TrainingConfig, seconds
+from evonas.device import wait
 from evonas.errors import InputError
 from evonas.supernet.supernet import EVALUATION_BATCH, Supernet
 from evonas.training import Trainer
@@ -61,20 +62,15 @@ def _timed(
     trainer: Trainer, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> tuple[int, float]:
     """Train on batches; how many there were, and how long all took."""
-    _wait(device)
+    wait(device)
     start, steps = time.perf_counter(), 0
     for images, labels in batches:
         # What path dropout trains, and how long that takes, changes in the course of a training.
         trainer.step = int(trainer.steps * (steps * GOLDEN % 1))
         trainer.train_step(images, labels)
         steps += 1
-    _wait(device)
+    wait(device)
     return steps, time.perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def time_evaluation(supernet: Supernet, *, networks: int = 20) -> float:

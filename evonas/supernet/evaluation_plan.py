@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from evonas.device import wait
 from evonas.spaces import ChainSpace, SearchSpace
 from evonas.spaces.counting import count_module
-from evonas.supernet.network import SharedChain, SharedNetwork, shared_layers
+from evonas.supernet.network import SharedChain, shared_layers
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What scoring networks takes, one by one and together; in units of `block_costs`.
+    """What scoring networks takes, one by one and together; in units of `BlockCosts`.
 
     Attributes:
         networks: genomes that were asked for.
@@ -81,12 +82,10 @@ def seconds_of_blocks(network: SharedChain, images: Tensor, *, repeats: int = 5)
         x = ops[-1](x)
     parts.append((network.head, x))
     times: list[list[float]] = [[] for _ in parts]
-    for turn in range(repeats + 1):
+    for _ in range(repeats + 1):
         for taken, (part, given) in zip(times, parts, strict=True):
-            taken_now = _seconds(part, given)
-            if turn:
-                taken.append(taken_now)
-    stem, *inner, head = (median(taken) for taken in times)
+            taken.append(_seconds(part, given))
+    stem, *inner, head = (median(taken[1:]) for taken in times)
     counts = [len(list(layer.children())) for layer in network.layers]
     table = np.full((len(counts), max(counts)), np.nan)
     start = 0
@@ -97,42 +96,40 @@ def seconds_of_blocks(network: SharedChain, images: Tensor, *, repeats: int = 5)
 
 
 def _seconds(part: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
+    wait(x.device)
     start = time.perf_counter()
     part(x)
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
+    wait(x.device)
     return time.perf_counter() - start
 
 
-def plan_evaluation(
-    space: SearchSpace, network: SharedNetwork, X: np.ndarray, costs: BlockCosts | None
-) -> EvaluationPlan:
+def plan_evaluation(space: SearchSpace, X: np.ndarray, costs: BlockCosts | None) -> EvaluationPlan:
     """What scoring genomes takes.
 
     Args:
         space: of the genomes.
-        network: the shared weights.
         X: int (n, n_var), canonical, in the numbering of the base space.
         costs: of blocks; by default multiply-adds.
     """
     distinct = np.unique(X, axis=0)
-    if not isinstance(space.base, ChainSpace) or not isinstance(network, SharedChain):
-        # Of other spaces equal networks are scored once, and nothing else is shared.
-        if costs is not None:
-            each, all_of_them = _sums(costs, X), _sums(costs, distinct)
-        else:
-            each, all_of_them = space.base.macs(X).sum(), space.base.macs(distinct).sum()
-        return EvaluationPlan(len(X), len(distinct), float(each), float(all_of_them))
+    is_chain = isinstance(space.base, ChainSpace)
+    if costs is None and not is_chain:
+        alone, together = (float(space.base.macs(some).sum()) for some in (X, distinct))
+        return EvaluationPlan(len(X), len(distinct), alone, together)
     costs = costs or macs_of_blocks(space)
-    per_gene = costs.table[np.arange(distinct.shape[1]), distinct]
-    shared = np.array([0, *shared_layers(distinct.tolist())])
+    # Of other spaces equal networks are scored once, and nothing else is shared.
+    shared = (
+        np.array([0, *shared_layers(distinct.tolist())]) if is_chain else np.zeros(len(distinct))
+    )
+    stems = 1 if is_chain else len(distinct)
     run = np.arange(distinct.shape[1]) >= shared[:, None]
-    together = costs.fixed + len(distinct) * costs.own + float(per_gene[run].sum())
-    return EvaluationPlan(len(X), len(distinct), _sums(costs, X), together)
+    together = (
+        stems * costs.fixed + len(distinct) * costs.own + _of_genes(costs, distinct)[run].sum()
+    )
+    alone = len(X) * (costs.fixed + costs.own) + _of_genes(costs, X).sum()
+    return EvaluationPlan(len(X), len(distinct), float(alone), float(together))
 
 
-def _sums(costs: BlockCosts, X: np.ndarray) -> float:
-    per_gene = costs.table[np.arange(X.shape[1]), X]
-    return float(len(X) * (costs.fixed + costs.own) + per_gene.sum())
+def _of_genes(costs: BlockCosts, X: np.ndarray) -> np.ndarray:
+    """What each gene costs, (n, n_var)."""
+    return costs.table[np.arange(X.shape[1]), X]

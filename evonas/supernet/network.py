@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce, singledispatch
 
 import numpy as np
@@ -16,7 +16,7 @@ from evonas.spaces.blocks import Residual, Zero
 from evonas.spaces.networks import cell_forward
 from evonas.spaces.space import BoolArray
 from evonas.spaces.width import scaled
-from evonas.supernet.activations import Activations
+from evonas.supernet.activations import OfBatch
 
 
 class SharedNetwork(nn.Module):
@@ -28,8 +28,7 @@ class SharedNetwork(nn.Module):
         genomes: Iterable[Sequence[int]],
         *,
         memory: float = math.inf,
-        activations: Activations | None = None,
-        batch: Hashable = None,
+        known: OfBatch | None = None,
     ) -> Iterator[Tensor]:
         """Logits (n, classes) of many paths, one after the other, the same as one by one.
 
@@ -38,8 +37,8 @@ class SharedNetwork(nn.Module):
             genomes: one choice per gene; those that start alike had better be neighbours.
             memory: bytes of activations that are kept for other paths, at most; what does not fit
                 is computed again.
-            activations: of earlier calls with these weights; more are put there.
-            batch: what these images are called there.
+            known: activations of these images from earlier calls with these weights; more are put
+                there.
         """
         for genome in genomes:
             yield self(images, genome)
@@ -216,8 +215,7 @@ class SharedChain(SharedNetwork):
         genomes: Iterable[Sequence[int]],
         *,
         memory: float = math.inf,
-        activations: Activations | None = None,
-        batch: Hashable = None,
+        known: OfBatch | None = None,
     ) -> Iterator[Tensor]:
         """As in the base class; layers that a path shares with the one before are not run again.
 
@@ -229,47 +227,36 @@ class SharedChain(SharedNetwork):
         kept: dict[int, Tensor] = {}  # by the number of layers that have been run
         for path, same, later in zip(paths, [0, *shared], branches(shared), strict=False):
             kept = {depth: kept[depth] for depth in kept if depth <= same}
-            done, x = self._known(path, kept, activations, batch)
+            done, x = self._begun(path, kept, known)
             kept = {depth: kept[depth] for depth in kept if depth in later}
             for layers in range(done, len(self.layers) + 1):
                 if layers > done or x is None:
-                    x = self._run(layers, path, images if x is None else x, activations, batch)
+                    x = self._run(layers, path, images if x is None else x, known)
                 room = memory - sum(value.nbytes for value in kept.values())
                 if layers in later and layers not in kept and x.nbytes <= room:
                     kept[layers] = x
             yield self.head(x)
 
-    def _known(
-        self,
-        path: Sequence[int],
-        kept: Mapping[int, Tensor],
-        activations: Activations | None,
-        batch: Hashable,
+    def _begun(
+        self, path: Sequence[int], kept: Mapping[int, Tensor], known: OfBatch | None
     ) -> tuple[int, Tensor | None]:
-        """The most layers of a path whose output is known, and that; none is as good as 0."""
+        """The most layers of a path whose output is at hand, and that; none is as good as 0."""
         done = max(kept, default=-1)
-        if activations is not None:
+        if known is not None:
             # The last layer's output is of this path alone.
             for layers in range(len(self.layers) - 1, done, -1):
-                value = activations.get((batch, tuple(path[:layers])))
+                value = known.get(path[:layers])
                 if value is not None:
                     return layers, value
         return max(done, 0), kept.get(done)
 
-    def _run(
-        self,
-        layers: int,
-        path: Sequence[int],
-        x: Tensor,
-        activations: Activations | None,
-        batch: Hashable,
-    ) -> Tensor:
+    def _run(self, layers: int, path: Sequence[int], x: Tensor, known: OfBatch | None) -> Tensor:
         """What comes out of the last of so many layers, given what goes into it; 0 is the stem."""
         block = self.layers[layers - 1][path[layers - 1]] if layers else self.stem  # type: ignore[index]
         out: Tensor = block(x)
-        if activations is not None and out is not x and layers < len(self.layers):
+        if known is not None and out is not x and layers < len(self.layers):
             # A layer takes about as long as what it reads and writes is large.
-            activations.put((batch, tuple(path[:layers])), out, x.nbytes + out.nbytes)
+            known.put(path[:layers], out, x.nbytes + out.nbytes)
         return out
 
     def _gene_in(self, parts: Sequence[str]) -> int | None:

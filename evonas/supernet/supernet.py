@@ -1,7 +1,7 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from evonas.data.memory import default_limit
 from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace, get_space
-from evonas.supernet.activations import Activations
+from evonas.supernet.activations import Activations, OfBatch
 from evonas.supernet.evaluation_plan import (
     BlockCosts,
     EvaluationPlan,
@@ -42,9 +42,9 @@ from evonas.training.trainer import Companion, half_size, mixed_precision
 # take 164 ms a network, in batches of 500 271 ms (macro at a quarter of the width, 2 cores).
 EVALUATION_BATCH = 125
 
-# Activations of one batch that are kept for networks that branch off from them, in bytes. Of
-# images of 32 x 32 a path has 15 MB at full width.
-KEPT_ACTIVATIONS = 2**30
+# Activations of one batch that are kept while networks that branch off from them are scored, in
+# bytes. Of 32 x 32 images a path of `macro` has some 50 MB at full width.
+BRANCH_MEMORY = 2**30
 
 
 class Supernet:
@@ -220,13 +220,11 @@ class Supernet:
         images = self.batches(batches)
         if half_resolution:
             images = ((half_size(part), labels) for part, labels in images)
-        numbers = range(self.validation_batches) if batches is None else sorted(set(batches))
-        scores = self.score(
-            [tuple(genome) for genome in distinct.tolist()],
-            images,
-            activations=activations,
-            keys=[(number, half_resolution) for number in numbers],
-        )
+        known: Iterable[OfBatch] = ()
+        if activations is not None:
+            numbers = range(self.validation_batches) if batches is None else sorted(set(batches))
+            known = [activations.of((number, half_resolution)) for number in numbers]
+        scores = self.score([tuple(genome) for genome in distinct.tolist()], images, known=known)
         scores = scores[where.reshape(-1)]
         return Scores(error=scores[:, 0], loss=scores[:, 1])
 
@@ -243,7 +241,7 @@ class Supernet:
         """
         space = self.space
         canonical = space.lift(space.canonical(space.check(X)))
-        return plan_evaluation(space, self.network, canonical, costs)
+        return plan_evaluation(space, canonical, costs)
 
     def block_seconds(self, *, repeats: int = 5) -> BlockCosts:
         """Median seconds of each block of a chain on one validation batch, for `evaluation_plan`.
@@ -265,8 +263,7 @@ class Supernet:
         genomes: Sequence[tuple[int, ...]],
         batches: Iterable[tuple[Tensor, Tensor]],
         *,
-        activations: Activations | None = None,
-        keys: Iterable[Hashable] = (),
+        known: Iterable[OfBatch] = (),
     ) -> np.ndarray:
         """Error in percent and loss in nats (n, 2) of genomes as written, on given images.
 
@@ -274,8 +271,8 @@ class Supernet:
             genomes: one choice per gene each, in the numbering of the base space; those that start
                 alike had better be neighbours.
             batches: normalised images and labels, as from `batches`.
-            activations: of earlier calls with these weights, for batches that have `keys`.
-            keys: what batches are called there, in order.
+            known: activations of the first batches, in order, from earlier calls with these
+                weights.
 
         Raises:
             InputError: a network's loss is not finite.
@@ -283,9 +280,8 @@ class Supernet:
         wrong = torch.zeros(len(genomes), dtype=torch.int64, device=self.device)
         loss = torch.zeros(len(genomes), dtype=torch.float64, device=self.device)
         images = 0
-        for key, (batch, labels) in zip(chain(keys, repeat(None)), batches, strict=False):
-            known = None if key is None else activations
-            which, nats = self._outcomes(genomes, batch, labels, known, key)
+        for at_hand, (batch, labels) in zip(chain(known, repeat(None)), batches, strict=False):
+            which, nats = self._outcomes(genomes, batch, labels, at_hand)
             wrong += which.sum(1)
             loss += nats.sum(1, dtype=torch.float64)
             images += len(labels)
@@ -316,7 +312,8 @@ class Supernet:
             InputError: a network's loss is not finite, or there is no such batch.
         """
         ((images, labels),) = self.batches({batch})
-        told = self._outcomes(genomes, images, labels, activations, (batch, False))
+        known = None if activations is None else activations.of((batch, False))
+        told = self._outcomes(genomes, images, labels, known)
         wrong, loss = (values.cpu().numpy() for values in told)
         self._check_losses(genomes, loss.sum(axis=1))
         return wrong, loss
@@ -326,15 +323,12 @@ class Supernet:
         genomes: Sequence[tuple[int, ...]],
         images: Tensor,
         labels: Tensor,
-        activations: Activations | None,
-        key: Hashable,
+        known: OfBatch | None,
     ) -> tuple[Tensor, Tensor]:
         wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
         loss = torch.empty(len(genomes), len(labels), device=self.device)
         with mixed_precision(self.device):
-            paths = self.network.each(
-                images, genomes, memory=KEPT_ACTIVATIONS, activations=activations, batch=key
-            )
+            paths = self.network.each(images, genomes, memory=BRANCH_MEMORY, known=known)
             for i, logits in enumerate(paths):
                 wrong[i] = logits.argmax(1) != labels
                 loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")

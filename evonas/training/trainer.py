@@ -269,10 +269,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         arguments = list(self.passes(self.random_state))
         check_batch(len(labels), len(arguments))
-        at_once = len(arguments) > 1 and self.device.type == "cpu" and torch.get_num_threads() > 1
-        if at_once:
+        if self.device.type == "cpu" and min(len(arguments), torch.get_num_threads()) > 1:
             self._team = self._team or Team(len(arguments))
-        with self._team.lead() if self._team and at_once else nullcontext():
+        with self._team.lead() if self._team else nullcontext():
             return self._step(images, labels, arguments)
 
     def _step(self, images: Tensor, labels: Tensor, arguments: Sequence[tuple[Any, ...]]) -> Tensor:
@@ -301,7 +300,7 @@ class Trainer:
         k = len(arguments)
         parts = zip(arguments, images.tensor_split(k), labels.tensor_split(k), strict=True)
         total = torch.zeros((), device=self.device)
-        if self._team and k > 1:
+        if self._team:
             for loss, gradients in self._team.map(self._apart, parts):
                 add_gradients(self.parameters, gradients)
                 total += loss

@@ -82,19 +82,10 @@ def test_scores_on_images_of_half_the_side(trained, space):
 def test_paths_that_start_alike_share_layers(trained, space):
     X = np.array([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1], [2, 0, 1, 0, 0, 1]])
     images = torch.rand(5, *space.input_shape)
-    runs = []
-    hooks = [
-        layer[choice].register_forward_hook(lambda *_, gene=gene: runs.append(gene))
-        for gene, layer in enumerate(trained.network.layers)
-        for choice in range(len(layer))
-    ]
-    with torch.no_grad():
-        together = list(trained.network.each(images, X.tolist()))
-        assert runs == [0, 1, 2, 3, 4, 5] + [5] + [2, 3, 4, 5] + [0, 1, 2, 3, 4, 5]
-        for hook in hooks:
-            hook.remove()
-        for x, logits in zip(X, together, strict=True):
-            assert torch.equal(logits, trained.logits(images, tuple(x.tolist())))
+    runs, together = runs_of(trained, images, X.tolist())
+    assert runs == [0, 1, 2, 3, 4, 5] + [5] + [2, 3, 4, 5] + [0, 1, 2, 3, 4, 5]
+    for x, logits in zip(X, together, strict=True):
+        assert torch.equal(logits, trained.logits(images, tuple(x.tolist())))
 
 
 def runs_of(trained, images, paths, **settings):

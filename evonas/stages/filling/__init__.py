@@ -37,19 +37,17 @@ def fill(config: RunConfig) -> RunConfig:
     config = fill_distributions(config)
     config = fill_saliency(config)
     config = fill_pruning(config)
+    config = fill_racing(config)
     if config.true_rank != TrueRankConfig() and config.algorithm != TRUE_RANK:
         raise InputError(
             f"the settings of --true-rank are of another algorithm than '{config.algorithm}'; give "
             f"--algorithm {TRUE_RANK}, or leave them out"
         )
     if data in TABLES:
-        config = fill_racing(config, shared_weights=False)
         return fill_fidelity(fill_table(config, data))
     device = resolve_device(config.device)
     if trains_from_scratch(config, data, device):
-        config = fill_racing(config, shared_weights=False)
         return fill_fidelity(fill_scratch(config, data, device))
     if config.algorithm == TRUE_RANK:
         raise not_plain()
-    config = fill_racing(config, shared_weights=True)
     return fill_fidelity(fill_supernet(config, data, device))

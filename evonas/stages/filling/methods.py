@@ -75,16 +75,11 @@ def fill_saliency(config: RunConfig) -> RunConfig:
     return config
 
 
-def fill_racing(config: RunConfig, *, shared_weights: bool) -> RunConfig:
-    """Whether networks race; refuses it where none is scored on images by shared weights."""
+def fill_racing(config: RunConfig) -> RunConfig:
+    """Whether networks race for validation images."""
     racing = config.racing or "off"
     if racing not in RACING:
         raise unknown("racing", racing, RACING)
-    if racing != "off" and not shared_weights:
-        raise InputError(
-            f"networks race for validation images where shared weights score them, and in "
-            f"'{config.problem}' with these settings nothing does; leave --racing out"
-        )
     return replace(config, racing=racing)
 
 

@@ -96,6 +96,7 @@ def _refuse_shared_weights(config: RunConfig, space: SearchSpace) -> None:
     refused = {
         "joint": config.joint,
         "prune": config.prune is not None,
+        "racing": config.racing != "off",
         "width": config.width is not None,
         "supernet": config.supernet is not None and not shared,
         "mutation saliency": config.mutation != "uniform",

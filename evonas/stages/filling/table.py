@@ -26,6 +26,11 @@ def fill_table(config: RunConfig, name: str) -> RunConfig:
             f"'{config.problem}' is a table of measured networks, with no supernet that says what "
             "a choice is worth; leave --mutation and --algorithm saliency out"
         )
+    if config.racing != "off":
+        raise InputError(
+            f"'{config.problem}' is a table of measured networks, none of which is scored on "
+            "images; leave --racing out"
+        )
     if config.joint:
         raise InputError(
             f"'{config.problem}' is a table of measured networks and trains none; leave --joint out"
