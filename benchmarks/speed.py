@@ -198,7 +198,8 @@ def scored(supernet: Supernet, label: str, X: np.ndarray, repeats: int, *, estim
 
 
 MEMORY = """
-import resource, sys, torch
+import sys, torch
+from pathlib import Path
 sys.path.insert(0, {folder!r})
 from speed import noise, populations
 from evonas.spaces import get_space
@@ -210,15 +211,21 @@ X = populations(space, [100], False)["100 random"]
 batches = list(supernet.batches())
 largest = X[[space.macs(X).argmax()]]
 paths = [tuple(g) for g in (X if {together} else largest).tolist()]
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def megabytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = megabytes("VmRSS")
 supernet.score(paths, batches)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(before / 1024, after / 1024)
+print(before, megabytes("VmHWM"))
 """
 
 
 def memory(space: str, width: float, threads: int) -> Row:
-    """Peak memory of scoring 100 random networks, and the largest of them, in processes alone."""
+    """Peak memory of scoring 100 random networks, and the largest of them, in processes alone.
+
+    As Linux tells it.
+    """
     peaks = []
     for together in (False, True):
         code = MEMORY.format(
