@@ -280,16 +280,22 @@ class SupernetProblem(ArchitectureProblem):
 
     def _kept_activations(self) -> Activations:
         """Those of the weights as they are."""
-        from evonas.data.memory import free_memory
         from evonas.supernet import Activations
 
         steps = self._trained().trained_steps
         if self._activations is None or self._kept_at != steps:
-            device = self.data.train.device
-            few = min(KEPT_ACTIVATIONS, free_memory(device) / 4)
-            self._activations = Activations(few if self.memory is None else self.memory)
+            self._activations = Activations(self.memory_for_activations)
             self._kept_at = steps
         return self._activations
+
+    @property
+    def memory_for_activations(self) -> float:
+        """Bytes of activations that are kept, at most."""
+        from evonas.data.memory import free_memory
+
+        if self.memory is not None:
+            return self.memory
+        return min(KEPT_ACTIVATIONS, free_memory(self.data.train.device) / 4)
 
     @property
     def _unit(self) -> float:

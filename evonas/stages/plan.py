@@ -46,15 +46,23 @@ class Timing:
 
     Attributes:
         step: seconds of one training step, with what distributions score meanwhile.
-        image: seconds to score one network on one validation image.
+        image: seconds to score one network on one validation image, in the course of a search.
         training: seconds that one training of a network adds that is compared, where there are any.
         retraining: the same of a retrained member of the front.
+        apart: as `image`, of networks that are scored together once, with no others at hand; by
+            default the same.
     """
 
     step: float
     image: float
     training: float = 0.0
     retraining: float = 0.0
+    apart: float | None = None
+
+    @property
+    def once(self) -> float:
+        """`apart`, whether it was measured or not."""
+        return self.image if self.apart is None else self.apart
 
 
 @dataclass(frozen=True)
@@ -81,10 +89,10 @@ class Plan:
         images = len(self.workspace.supernet_problem().data.validation)
         train = 0.0 if config.supernet else config.training.steps * timing.step
         name = "joint" if config.joint else "pruning" if config.prune else "supernet"
-        saliency = timing.image * _images_of_saliency(self.workspace)
-        fidelity = fidelity_seconds(config, images * timing.image, timing.training)
+        saliency = timing.once * _images_of_saliency(self.workspace)
+        fidelity = fidelity_seconds(config, images * timing.once, timing.training)
         return {
-            name: train + timing.image * _images_of_pruning(self.workspace),
+            name: train + timing.once * _images_of_pruning(self.workspace),
             **({"saliency": saliency} if config.saliency else {}),
             "search": config.evaluations * images * timing.image,
             **({"retrain": retrain_seconds(config, timing.retraining)} if config.retrain else {}),
@@ -155,12 +163,12 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     left = seconds(config.budget or 0) - (time.perf_counter() - started)
     images = len(problem.data.validation)
     if config.fidelity is None and filled.fidelity:
-        filled = within_budget(filled, images * timing.image, left)
+        filled = within_budget(filled, images * timing.once, left)
     if filled.retrain and config.scratch.epochs is None:
         shared = likewise(filled)
         filled, each = epochs_within(filled, timing.retraining, left)
         timing = replace(timing, retraining=each, training=each if shared else timing.training)
-    beside = timing.image * (_images_of_pruning(workspace) + _images_of_saliency(workspace))
+    beside = timing.once * (_images_of_pruning(workspace) + _images_of_saliency(workspace))
     beside += retrain_seconds(filled, timing.retraining)
     numbers = divide(
         left,
@@ -169,7 +177,7 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         images=images,
         free=free,
         least=max(least, filled.pop_size),
-        beside=beside + fidelity_seconds(filled, images * timing.image, timing.training),
+        beside=beside + fidelity_seconds(filled, images * timing.once, timing.training),
     )
     _check_joint(numbers)
     _check_pruning(numbers, problem)
@@ -304,16 +312,18 @@ def _measure(workspace: Workspace, networks: int) -> Timing:
     if supernet is None:
         supernet = workspace.new_supernet()
         step = time_step(supernet, workspace.config.training)
-    image = time_evaluation(supernet, networks=networks)
+    apart = time_evaluation(supernet, networks=networks)
+    memory = workspace.supernet_problem().memory_for_activations
+    image = time_evaluation(supernet, networks=networks, memory=memory) if memory else apart
     if workspace.config.joint:
-        step += networks * image * images_of_a_turn(workspace)
+        step += networks * apart * images_of_a_turn(workspace)
     config, training, retraining = workspace.config, 0.0, 0.0
     if config.retrain:
         retraining = training_seconds(workspace, config.scratch)
     if config.fidelity_by == SCRATCH:
         alike = config.retrain and likewise(config)
         training = retraining if alike else training_seconds(workspace, compared_scratch(config))
-    return Timing(step, image, training, retraining)
+    return Timing(step, image, training, retraining, apart)
 
 
 def images_of_a_turn(workspace: Workspace) -> float:

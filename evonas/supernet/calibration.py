@@ -12,12 +12,16 @@ from torch import Tensor
 from evonas.config import TrainingConfig, seconds
 from evonas.device import wait
 from evonas.errors import InputError
+from evonas.supernet.activations import Activations
 from evonas.supernet.supernet import EVALUATION_BATCH, Supernet
 from evonas.training import Trainer
 from evonas.training.schedule import LEAST_STEPS
 
 # Measuring a slow space must not eat a budget: it ends after so many seconds.
 LONGEST = 5.0
+
+# Networks that show what one takes in the course of a search; the first half does not count.
+COURSE = 64
 
 # Multiples of it, modulo one, are spread evenly, however many there are.
 GOLDEN = 0.618034
@@ -73,27 +77,56 @@ def _timed(
     return steps, time.perf_counter() - start
 
 
-def time_evaluation(supernet: Supernet, *, networks: int = 20) -> float:
+def time_evaluation(supernet: Supernet, *, networks: int = 20, memory: float = 0.0) -> float:
     """Seconds to score one network on one validation image, as one of a random population.
+
+    With memory it is one of a search in full course: populations whose networks mix and change
+    those before, and whose early layers are at hand.
 
     Args:
         supernet: gives space, data and width; it need not be trained.
-        networks: size of the population. Those that start alike share layers, so that in a larger
+        networks: size of a population. Those that start alike share layers, so that in a larger
             one, or in one that has converged, a network takes less.
+        memory: bytes of activations that a search keeps for all validation images.
     """
-    genomes = supernet.space.sample(networks, np.random.default_rng(0))
+    random_state = np.random.default_rng(0)
+    genomes = supernet.space.sample(networks, random_state)
     one = _validating(supernet, 1)
     one.evaluate(genomes[:1])
-    batches = int(LONGEST / (_seconds(one, genomes[:1]) * networks))
-    if batches > 1:
+    affordable = int(LONGEST / (_seconds(one, genomes[:1]) * networks))
+    if affordable > 1:
         one.evaluate(genomes)  # a processor's kernels are made when a layer first runs
-    some = _validating(supernet, max(1, min(4, batches)))
-    return _seconds(some, genomes) / len(genomes) / len(some.data.validation)
+    if not memory:
+        some = _validating(supernet, max(1, min(4, affordable)))
+        return _seconds(some, genomes) / len(genomes) / len(some.data.validation)
+    rounds = max(2, min(-(-COURSE // networks), affordable))
+    some = _validating(supernet, max(1, min(4, affordable // rounds)))
+    activations = Activations(memory * some.validation_batches / supernet.validation_batches)
+    pool, times, scored = genomes[:0], [], []
+    for _ in range(rounds):
+        times.append(_seconds(some, genomes, activations))
+        scored.append(len(genomes))
+        pool = np.concatenate([pool, genomes])
+        genomes = _offspring(supernet, pool, networks, random_state)
+    late = rounds // 2
+    return sum(times[late:]) / sum(scored[late:]) / len(some.data.validation)
 
 
-def _seconds(supernet: Supernet, genomes: np.ndarray) -> float:
+def _offspring(
+    supernet: Supernet, pool: np.ndarray, n: int, random_state: np.random.Generator
+) -> np.ndarray:
+    """Genomes that mix two of a pool, a gene or so anew, (n, n_var)."""
+    first, second = pool[random_state.integers(len(pool), size=(2, n))]
+    mixed = np.where(random_state.random(first.shape) < 0.5, first, second)
+    anew = random_state.random(first.shape) < 1 / first.shape[1]
+    return np.where(anew, supernet.space.sample(n, random_state), mixed)
+
+
+def _seconds(
+    supernet: Supernet, genomes: np.ndarray, activations: Activations | None = None
+) -> float:
     start = time.perf_counter()
-    supernet.evaluate(genomes)
+    supernet.evaluate(genomes, activations=activations)
     return time.perf_counter() - start
 
 

@@ -32,6 +32,25 @@ def test_timing_leaves_the_supernet_alone(supernet):
     assert all((before[k] == v).all() for k, v in supernet.network.state_dict().items())
 
 
+def test_a_search_that_keeps_activations_takes_less(supernet, monkeypatch):
+    blocks = []  # that ran
+    ops = [op for layer in supernet.network.layers for op in layer]
+    hooks = [op.register_forward_hook(lambda *args: blocks.append(1)) for op in ops]
+    monkeypatch.setattr(
+        calibration,
+        "_validating",
+        lambda given, batches: given,  # hooks and all
+    )
+    taken = {}
+    for memory in (1.0, 2e9):
+        blocks.clear()
+        assert 0 < time_evaluation(supernet, networks=8, memory=memory) < 1
+        taken[memory] = len(blocks)
+    for hook in hooks:
+        hook.remove()
+    assert taken[2e9] < 0.8 * taken[1.0]
+
+
 def test_steps_that_fit(supernet, monkeypatch):
     monkeypatch.setattr(calibration, "time_step", lambda supernet, config: 0.01)
     assert 990 <= steps_within("10s", supernet, CONFIG) <= 1000
