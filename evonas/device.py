@@ -59,5 +59,5 @@ def keep_memory() -> None:
     except (AttributeError, OSError, TypeError):  # another C library
         return
     trim_threshold, top_pad, mmap_max = -1, -2, -4
-    for parameter, value in ((trim_threshold, 2**31 - 1), (top_pad, 64 << 20), (mmap_max, 0)):
+    for parameter, value in ((trim_threshold, -1), (top_pad, 64 << 20), (mmap_max, 0)):
         mallopt(parameter, value)
