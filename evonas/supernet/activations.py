@@ -1,5 +1,7 @@
 """Activations of early layers on validation images, kept for the populations to come."""
 
+import heapq
+import itertools
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -29,9 +31,10 @@ class Activations:
     """Tensors that are dear to compute again, in bounded memory.
 
     Populations of a search start alike, and so do generations: with the outputs of early layers at
-    hand only the late ones are run. What goes first is what saves least for its size, or was last
-    used longest ago (GreedyDual-Size; Cao and Irani, Cost-aware WWW proxy caching algorithms,
-    1997). What is kept changes no number.
+    hand only the late ones are run. What goes first is what saves least for its size, is used
+    seldom, or was used longest ago (GreedyDual-Size with frequency; Cherkasova, Improving WWW
+    proxies performance with greedy-dual-size-frequency caching policy, 1998). What is kept changes
+    no number.
 
     They are those of one state of the shared weights: whoever trains these has to `clear`.
 
@@ -48,7 +51,10 @@ class Activations:
         self.nbytes = 0
         self._kept: dict[Key, Tensor] = {}
         self._worth: dict[Key, float] = {}  # of each byte
+        self._uses: dict[Key, int] = {}
         self._rank: dict[Key, float] = {}
+        self._least: list[tuple[float, int, Key]] = []  # a heap of ranks, past ones among them
+        self._number = itertools.count()  # so that keys are never compared
         self._clock = 0.0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activations":
@@ -71,7 +77,8 @@ class Activations:
         """What was put there, if it is still kept."""
         value = self._kept.get(key)
         if value is not None:
-            self._rank[key] = self._clock + self._worth[key]
+            self._uses[key] += 1
+            self._put_in_order(key)
         return value
 
     def put(self, key: Key, value: Tensor, cost: float) -> None:
@@ -86,20 +93,36 @@ class Activations:
             return
         worth = cost / value.nbytes
         while self.nbytes + value.nbytes > self.limit:
-            least = min(self._rank, key=self._rank.__getitem__)
+            least = self._first_to_go()
             if self._rank[least] > self._clock + worth:
-                self._clock += worth  # the new one goes first
+                self._clock += worth  # so that what was dear once goes in the end
                 return
             self._clock = self._rank.pop(least)
             self.nbytes -= self._kept.pop(least).nbytes
-            del self._worth[least]
-        self._kept[key], self._worth[key] = value, worth
-        self._rank[key] = self._clock + worth
+            del self._worth[least], self._uses[least]
+        self._kept[key], self._worth[key], self._uses[key] = value, worth, 1
         self.nbytes += value.nbytes
+        self._put_in_order(key)
+
+    def _put_in_order(self, key: Key) -> None:
+        self._rank[key] = self._clock + self._worth[key] * self._uses[key]
+        heapq.heappush(self._least, (self._rank[key], next(self._number), key))
+        if len(self._least) > 4 * len(self._kept) + 64:
+            self._least = [(rank, next(self._number), key) for key, rank in self._rank.items()]
+            heapq.heapify(self._least)
+
+    def _first_to_go(self) -> Key:
+        while True:
+            rank, _, key = self._least[0]
+            if self._rank.get(key) == rank:
+                return key
+            heapq.heappop(self._least)  # it was used since, or is gone
 
     def clear(self) -> None:
         """Let everything go."""
         self._kept.clear()
         self._worth.clear()
+        self._uses.clear()
         self._rank.clear()
+        self._least.clear()
         self.nbytes, self._clock = 0, 0.0
