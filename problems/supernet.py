@@ -205,10 +205,11 @@ class SupernetProblem(ArchitectureProblem):
         return np.array([score.saved for score in self._known(X)], dtype=np.int64)
 
     def common_values(self, X: np.ndarray) -> np.ndarray:
-        """The dear objective on the images that every network of a race is scored on, (n,).
+        """The dear objective, told by the images that every network of a race is scored on, (n,).
 
         Args:
-            X: int (n, n_var), evaluated; NaN where there is no race, or nobody knows.
+            X: int (n, n_var), evaluated; NaN where there is no race, or no rival that could have
+                ended it.
         """
         return np.array([score.common for score in self._known(X)])
 

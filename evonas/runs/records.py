@@ -10,7 +10,7 @@ Kinds of line, in the order in which they come:
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch), `images_saved` (of a network that was out of a
   race before it had seen all validation images: its objectives are estimates), `common_value` (in a
-  race: its objective on the images that all have seen).
+  race: its objective, as told by the images that all have seen).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
   `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
   algorithm's own by name, where it has some (`MultiDistributionSearch`).
@@ -41,7 +41,7 @@ class Result:
         constraints: pymoo's G, met where <= 0.
         equalities: pymoo's H.
         images_saved: validation images it was not scored on; above 0 its objectives are estimates.
-        common_value: in a race, its objective on the images that all networks were scored on.
+        common_value: in a race, its objective, told by the images that all networks were scored on.
     """
 
     generation: int
