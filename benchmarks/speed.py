@@ -11,8 +11,9 @@
 - algorithm: a generation of NSGA-II without evaluation, against pymoo's with its documented integer
   recipe, on spaces of 10^3 to 10^17 genomes.
 
-All timings are interleaved and repeated; what is printed and written are medians. Writes speed.csv
-and speed.png into docs/ where all parts are measured. Some populations need EVONAS_DATA.
+All timings are interleaved and repeated; what is printed and written are medians (populations that
+take minutes are scored once). Writes what was measured into docs/speed.csv as it goes, and draws
+docs/speed.png. Some populations need EVONAS_DATA.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,12 @@ from evonas.supernet.network import estimate_statistics
 
 IMAGES = 1000
 # Networks of a population that a loop goes through one by one; its time is that of all in
-# proportion.
+# proportion to the times of their blocks.
 LOOPED = 40
 # Training images that statistics are re-estimated on, for each network.
 CALIBRATION = 500
 OFFSPRING, SEEN = 1000, 100_000
+TABLE = DOCS / "speed.csv"
 PARTS = ("population", "training", "algorithm")
 Row = dict[str, object]
 
@@ -144,9 +146,10 @@ def scored(supernet: Supernet, label: str, X: np.ndarray, repeats: int, *, estim
     """One population, all ways."""
     space = supernet.space
     batches = list(supernet.batches())
+    X = np.unique(X, axis=0)  # in order, as `evaluate` goes through them
     paths = [tuple(genome) for genome in X.tolist()]
-    few = paths[:: max(1, len(paths) // LOOPED)]
-    share = len(paths) / len(few)
+    order = np.random.default_rng(0).permutation(len(paths))
+    few = [paths[i] for i in order[:LOOPED]]
     generator = torch.Generator().manual_seed(0)
     calibration = [
         images for images, _ in supernet.data.train.batches(125, generator, augment=False)
@@ -158,8 +161,11 @@ def scored(supernet: Supernet, label: str, X: np.ndarray, repeats: int, *, estim
         costs = supernet.block_seconds(repeats=5)
         alone = timed(lambda: [one_by_one(supernet.network, b, few) for b, _ in batches])
         together = timed(lambda: supernet.score(paths, batches))
+        plan = supernet.evaluation_plan(X, costs)
+        # The few are not quite as dear as the others.
+        share = plan.one_by_one / supernet.evaluation_plan(np.array(few), costs).one_by_one
         row = {
-            "limit": supernet.evaluation_plan(X, costs).saving,
+            "limit": plan.saving,
             "ratio": share * alone / together,
             "seconds": together,
         }
@@ -254,23 +260,21 @@ def memory(space: str, width: float, threads: int) -> Row:
     }
 
 
-def population(repeats: int, threads: int, *, whole: bool) -> list[Row]:
+def population(repeats: int, threads: int, *, whole: bool) -> Iterator[Row]:
     """All populations."""
-    rows = []
     data = noise(IMAGES)
     for name, width, sizes in (
         ("macro", 0.25, [10, 100, 1000]),
-        ("macro", 1.0, [100]),
         ("mobile-cifar", 0.25, [100]),
+        ("macro", 1.0, [100]),
     ):
         space = get_space(name)
         supernet = Supernet(space, data, width)  # type: ignore[arg-type]
         for label, X in populations(space, sizes, whole and width < 1).items():
-            once = label == "the whole space"
+            once = label == "the whole space" or width == 1  # they take minutes
             estimated = label == "100 random"
-            rows.append(scored(supernet, label, X, 1 if once else repeats, estimated=estimated))
-        rows.append(memory(name, width, threads))
-    return rows
+            yield scored(supernet, label, X, 1 if once else repeats, estimated=estimated)
+        yield memory(name, width, threads)
 
 
 class Stack(nn.Sequential):
@@ -303,9 +307,8 @@ class Stack(nn.Sequential):
         )
 
 
-def training(pairs: int) -> list[Row]:
+def training(pairs: int) -> Iterator[Row]:
     """Steps of supernets against stand-alone ones."""
-    rows = []
     for space, paths in (
         ("macro", "uniform"),
         ("macro", "fair"),
@@ -314,17 +317,14 @@ def training(pairs: int) -> list[Row]:
     ):
         step: Step = step_ratio(space, paths, pairs)
         print(step, flush=True)
-        rows.append(
-            {
-                "part": "training",
-                "space": space,
-                "width": 1.0,
-                "what": f"{paths}, batch {BATCH}",
-                "ratio": step.ratio,
-                "seconds": step.shared,
-            }
-        )
-    return rows
+        yield {
+            "part": "training",
+            "space": space,
+            "width": 1.0,
+            "what": f"{paths}, batch {BATCH}",
+            "ratio": step.ratio,
+            "seconds": step.shared,
+        }
 
 
 class Free(ArchitectureProblem):
@@ -345,9 +345,8 @@ def generations(algorithm: object, problem: Free, seen: np.ndarray | None, n: in
     return [timed(algorithm.next) for _ in range(n)]  # type: ignore[attr-defined]
 
 
-def algorithm(repeats: int) -> list[Row]:
+def algorithm(repeats: int) -> Iterator[Row]:
     """A generation of 1,000 offspring."""
-    rows = []
     shapes = {"mobile-imagenet": (3, 224, 224)}
     for name in ("macro", "nb201", "mobile-cifar", "darts", "mobile-imagenet"):
         space = get_space(name, input_shape=shapes.get(name, (3, 32, 32)))
@@ -370,8 +369,7 @@ def algorithm(repeats: int) -> list[Row]:
             f"generation, pymoo's NSGA-II {1e3 * np.median(other):.0f} ms",
             flush=True,
         )
-        rows.append(row)
-    return rows
+        yield row
 
 
 def drawn(frame: pd.DataFrame) -> Figure:
@@ -402,6 +400,20 @@ def drawn(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def write(row: Row) -> None:
+    """Put a row into the table, in place of an earlier one of the same, and draw."""
+    frame = pd.DataFrame([row])
+    if TABLE.is_file():
+        before = pd.read_csv(TABLE)
+        names = ["part", "space", "width", "what"]
+        same = before.reindex(columns=names).fillna(1.0) == pd.Series(row).reindex(names).fillna(
+            1.0
+        )
+        frame = pd.concat([before[~same.all(axis=1)], frame], ignore_index=True)
+    frame.to_csv(TABLE, index=False, float_format="%.4g")
+    drawn(frame).savefig(TABLE.with_suffix(".png"), dpi=150)
+
+
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -412,23 +424,20 @@ def main() -> int:
     parser.add_argument("--no-whole-space", action="store_true", help="leave out the longest")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    rows: list[Row] = []
+    parts = {
+        "population": lambda: population(
+            arguments.repeats, arguments.threads, whole=not arguments.no_whole_space
+        ),
+        "training": lambda: training(arguments.pairs),
+        "algorithm": lambda: algorithm(arguments.repeats),
+    }
     try:
-        if "population" in arguments.parts:
-            rows += population(
-                arguments.repeats, arguments.threads, whole=not arguments.no_whole_space
-            )
-        if "training" in arguments.parts:
-            rows += training(arguments.pairs)
-        if "algorithm" in arguments.parts:
-            rows += algorithm(arguments.repeats)
+        for part in arguments.parts:
+            for row in parts[part]():
+                write(row)
     except InputError as error:
         print(f"speed: {error}", file=sys.stderr)
         return 2
-    if set(arguments.parts) == set(PARTS):
-        frame = pd.DataFrame(rows)
-        frame.to_csv(DOCS / "speed.csv", index=False, float_format="%.4g")
-        drawn(frame).savefig(DOCS / "speed.png", dpi=150)
     return 0
 
 
