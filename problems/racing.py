@@ -189,7 +189,9 @@ class Race:
         Of one that was stopped it is what the images say that every network is scored on.
         """
         told = [self.known[path] for path in paths]
-        return np.array([s.value if not s.saved or math.isnan(s.common) else s.common for s in told])
+        return np.array(
+            [s.value if not s.saved or math.isnan(s.common) else s.common for s in told]
+        )
 
     def add(self, rivals: Sequence[Rival]) -> None:
         """Take more networks in that are known on all images."""

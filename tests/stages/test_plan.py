@@ -5,7 +5,7 @@ import pytest
 from evonas.config import RunConfig, ScratchConfig, TrainingConfig
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
-from evonas.stages.plan import LEAST_STEPS, Timing, divide, fill, images_of_a_turn, plan
+from evonas.stages.plan import LEAST_STEPS, RACED, Timing, divide, fill, images_of_a_turn, plan
 from evonas.stages.trainings import epochs_within, retrain_seconds
 from evonas.training.schedule import HALF_STEP
 
@@ -50,6 +50,20 @@ def test_a_budget_is_used_and_kept(config, left):
     assert 0.8 * left - 10 < cost(planned) < left
     assert planned.evaluations % planned.pop_size == 0
     assert planned.evaluations <= config.evaluations
+
+
+def test_a_confident_race_counts_as_less(monkeypatch):
+    from evonas.supernet import calibration
+
+    monkeypatch.setattr(calibration, "time_step", lambda *args, **settings: 0.01)
+    monkeypatch.setattr(calibration, "time_evaluation", lambda *args, **settings: 1e-4)
+    images = []
+    for racing in ("off", "exact", "confident"):
+        config = RunConfig(problem="digits-params", device="cpu", racing=racing)
+        timing = plan(config, measure=True).timing
+        assert timing is not None
+        images.append(timing.image)
+    assert images == pytest.approx([1e-4, 1e-4, RACED * 1e-4])
 
 
 def test_a_short_search_leaves_its_time_to_the_training(config):
