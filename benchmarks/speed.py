@@ -51,6 +51,7 @@ LOOPED = 40
 CALIBRATION = 500
 OFFSPRING, SEEN = 1000, 100_000
 TABLE = DOCS / "speed.csv"
+COLUMNS = "part space width what networks macs_limit limit ratio seconds dynas".split()
 PARTS = ("population", "training", "algorithm")
 Row = dict[str, object]
 
@@ -402,14 +403,10 @@ def drawn(frame: pd.DataFrame) -> Figure:
 
 def write(row: Row) -> None:
     """Put a row into the table, in place of an earlier one of the same, and draw."""
-    frame = pd.DataFrame([row])
+    frame = pd.DataFrame([row], columns=COLUMNS)
     if TABLE.is_file():
-        before = pd.read_csv(TABLE)
-        names = ["part", "space", "width", "what"]
-        same = before.reindex(columns=names).fillna(1.0) == pd.Series(row).reindex(names).fillna(
-            1.0
-        )
-        frame = pd.concat([before[~same.all(axis=1)], frame], ignore_index=True)
+        frame = pd.concat([pd.read_csv(TABLE), frame], ignore_index=True)
+        frame = frame.drop_duplicates(["part", "space", "width", "what"], keep="last")
     frame.to_csv(TABLE, index=False, float_format="%.4g")
     drawn(frame).savefig(TABLE.with_suffix(".png"), dpi=150)
 
