@@ -102,14 +102,13 @@ def time_evaluation(supernet: Supernet, *, networks: int = 20, memory: float = 0
     rounds = max(2, min(-(-COURSE // networks), affordable))
     some = _validating(supernet, max(1, min(4, affordable // rounds)))
     activations = Activations(memory * some.validation_batches / supernet.validation_batches)
-    pool, times, scored = genomes[:0], [], []
+    pool, times = genomes[:0], []
     for _ in range(rounds):
         times.append(_seconds(some, genomes, activations))
-        scored.append(len(genomes))
         pool = np.concatenate([pool, genomes])
         genomes = _offspring(supernet, pool, networks, random_state)
-    late = rounds // 2
-    return sum(times[late:]) / sum(scored[late:]) / len(some.data.validation)
+    late = times[rounds // 2 :]
+    return sum(late) / len(late) / networks / len(some.data.validation)
 
 
 def _offspring(
