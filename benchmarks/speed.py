@@ -278,36 +278,6 @@ def population(repeats: int, threads: int, *, whole: bool) -> Iterator[Row]:
         yield memory(name, width, threads)
 
 
-class Stack(nn.Sequential):
-    """Residual blocks of two 3x3 convolutions, of about so many multiply-adds on 32 x 32 images."""
-
-    def __init__(self, macs: float, channels: int = 32) -> None:
-        """As many blocks as make the multiply-adds."""
-        blocks = max(1, round(macs / (2 * 9 * channels**2 * 32 * 32)))
-
-        class Block(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.body = nn.Sequential(
-                    nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-                    nn.BatchNorm2d(channels),
-                    nn.ReLU(inplace=True),
-                    nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-                    nn.BatchNorm2d(channels),
-                )
-
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                return torch.relu(x + self.body(x))
-
-        super().__init__(
-            nn.Conv2d(3, channels, 3, 1, 1, bias=False),
-            *(Block() for _ in range(blocks)),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(channels, 10),
-        )
-
-
 def training(pairs: int) -> Iterator[Row]:
     """Steps of supernets against stand-alone ones."""
     for space, paths in (
@@ -325,6 +295,14 @@ def training(pairs: int) -> Iterator[Row]:
             "what": f"{paths}, batch {BATCH}",
             "ratio": step.ratio,
             "seconds": step.shared,
+        }
+        yield {
+            "part": "throughput",
+            "space": space,
+            "width": 1.0,
+            "what": f"{paths}, batch {BATCH}",
+            "ratio": step.throughput,
+            "seconds": step.shared / step.images,
         }
 
 

@@ -5,7 +5,9 @@
 A step of a supernet trains one path (uniform) or several, each on its part of the batch; beside it
 the same genomes are trained as stand-alone networks, each on the same part of the same batch, with
 the same optimiser settings. Pairs are interleaved, in alternating order, and genomes change from
-pair to pair. Prints the median ratio of the times and its 95 % bootstrap interval.
+pair to pair. Prints the median ratio of the times and its 95 % bootstrap interval, and images per
+second beside those of a plain stack of residual blocks of as many multiply-adds, which is trained
+on the same batch in the same turns.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.stats import bootstrap
+from torch import nn
 
 from evonas.config import TrainingConfig
 from evonas.data import from_tensors
@@ -29,25 +32,83 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Step:
-    """What was measured: medians in seconds, their ratio, and its 95 % interval."""
+    """What was measured.
+
+    Attributes:
+        space, paths, batch, pairs: as asked for.
+        images: in a step of all paths.
+        shared, alone, stack: median seconds of a step of the supernet, of stand-alone networks,
+            and of a plain stack of residual blocks of as many multiply-adds.
+        ratio: median of shared / alone, of each pair.
+        low, high: its 95 % interval.
+        throughput: median of stack / shared: images per second against those of the stack.
+    """
 
     space: str
     paths: str
     batch: int
     pairs: int
+    images: int
     shared: float
     alone: float
+    stack: float
     ratio: float
     low: float
     high: float
+    throughput: float
 
     def __str__(self) -> str:
         """One line."""
         return (
             f"{self.space}, {self.paths}, batch {self.batch}, {self.pairs} pairs: supernet "
             f"{1e3 * self.shared:.1f} ms, stand-alone {1e3 * self.alone:.1f} ms, median ratio "
-            f"{self.ratio:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
+            f"{self.ratio:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}; "
+            f"{self.images / self.shared:.0f} images/s, {self.throughput:.2f} of a plain stack of "
+            "residual blocks of equal multiply-adds"
         )
+
+
+class Stack(nn.Sequential):
+    """Residual blocks of two 3x3 convolutions, of about so many multiply-adds on 32 x 32 images.
+
+    What a device can do: no layer of it is small.
+    """
+
+    def __init__(self, macs: float, channels: int = 32) -> None:
+        """As many channels, from 16 to those given, and blocks as make the multiply-adds."""
+        while channels > 16 and macs < 4 * _macs_of_block(channels):
+            channels //= 2
+        blocks = max(1, round(macs / _macs_of_block(channels)))
+        super().__init__(
+            nn.Conv2d(3, channels, 3, 1, 1, bias=False),
+            *(Residual(channels) for _ in range(blocks)),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(channels, 10),
+        )
+
+
+def _macs_of_block(channels: int) -> int:
+    return 2 * 9 * channels**2 * 32 * 32
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside an identity."""
+
+    def __init__(self, channels: int) -> None:
+        """As many channels in as out."""
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features of the same shape."""
+        return torch.relu(x + self.body(x))
 
 
 class Chosen:
@@ -61,7 +122,7 @@ class Chosen:
 
 
 def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
-    """Times in seconds of supernet and stand-alone steps, (pairs, 2)."""
+    """Seconds of steps of the supernet, stand-alone networks and a stack, (pairs, 3)."""
     rng = np.random.default_rng(0)
     space, strategy, chosen = get_space(space_name), get_single_paths(paths), Chosen()
     k = len(strategy.sample(space, rng))
@@ -75,6 +136,10 @@ def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
     device = supernet.device
     inputs, labels = next(iter(shared.epoch()))
     parts = list(zip(inputs.tensor_split(k), labels.tensor_split(k), strict=True))
+    usual = float(np.mean([space.macs(strategy.sample(space, rng)).mean() for _ in range(100)]))
+    stack = Trainer(
+        Stack(usual).to(device, memory_format=torch.channels_last).train(), data.train, config
+    )
     times = []
     for pair in range(pairs + 3):
         # The dearest first, as the supernet has them.
@@ -90,12 +155,16 @@ def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
             for trainer, part in zip(alone, parts, strict=True):
                 trainer.train_step(*part)
 
-        steps = (lambda: shared.train_step(inputs, labels), step_alone)
+        steps = (
+            lambda: shared.train_step(inputs, labels),
+            step_alone,
+            lambda: stack.train_step(inputs, labels),
+        )
         # A first step of each allocates memory and buffers; the second is timed.
         for step in steps:
             step()
-        row = [0.0, 0.0]
-        for which in (0, 1) if pair % 2 else (1, 0):
+        row = [0.0] * 3
+        for which in (0, 1, 2) if pair % 2 else (1, 0, 2):
             start = time.perf_counter()
             steps[which]()
             if device.type == "cuda":
@@ -124,11 +193,12 @@ def step_ratio(space: str, paths: str, pairs: int, batch: int = BATCH) -> Step:
         paths,
         batch,
         pairs,
-        float(np.median(times[:, 0])),
-        float(np.median(times[:, 1])),
+        batch * len(get_single_paths(paths).sample(get_space(space), np.random.default_rng(0))),
+        *(float(np.median(column)) for column in times.T),
         float(np.median(ratios)),
         float(interval.low),
         float(interval.high),
+        float(np.median(times[:, 2] / times[:, 0])),
     )
 
 
