@@ -9,11 +9,15 @@ of those that are known on all images we know how hard the images left are. So a
 by the regression estimator of survey sampling (Cochran, Sampling Techniques, 1977, chapter 7), with
 the rival and the nearest known networks as auxiliary variables. Of near-optimal networks of
 NAS-Bench-Macro it leaves 0.37 of the variance of plain paired differences.
+
+`confident` looks a few times only, each time at the same critical value, which is such that all
+looks together keep the confidence (a group-sequential test: Pocock, Biometrika 64, 1977).
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from moocore import is_nondominated
@@ -21,19 +25,25 @@ from moocore import is_nondominated
 from evonas.errors import InputError, unknown
 
 RACING = ("off", "exact", "confident")
-# Probability that a network that is no worse than its rival is nowhere told worse than it.
-CONFIDENCE = 0.8
-# Share of the images, on the clock of `half_width`, at which a mean is told most closely.
-TIGHTEST = 0.1
+# Probability that a network that is as good as its rival is at no look told worse. Of one that is
+# better by a standard error of what all images tell of the difference it is then 0.82, by two 0.92.
+# In 8 searches of CIFAR-10 (`screened`, 200 evaluations on 4,000 images) 0.55 saves 52 % of the
+# multiply-adds, for 0.01 points of the fronts' excess error; 0.8 saves 38 %, for none.
+CONFIDENCE = 0.55
+# Looks of a confident race, and the share of the images at the last one.
+LOOKS, LAST_LOOK = 5, 3 / 4
 # Of many networks, those that are scored before all others.
 FIRST = 16
 # Images, and share of all where that is less, that every network is scored on, so that a model has
 # something to learn from.
-COMMON, COMMON_SHARE = 500, 1 / 4
+COMMON, COMMON_SHARE = 375, 1 / 4
 # Known networks beside the rival by which a difference is told.
 NEIGHBOURS = 8
 # Images of one unit's difference that say a network is like its rival, whatever its neighbours are.
 LIKE_ITS_RIVAL = 2.0
+
+# Of the integrals of `critical_value`: nodes, and standard errors below which nothing lies.
+QUADRATURE, LEAST = 128, 8.0
 
 Path = tuple[int, ...]
 # What networks make of the images of a batch: (paths, batch) -> (n, images).
@@ -133,6 +143,7 @@ class Race:
 
     Attributes:
         rivals: the non-dominated of those that are known on all images.
+        looks: images after which a confident race looks who is out.
         known: what is known of each network.
 
     Raises:
@@ -156,6 +167,8 @@ class Race:
         self.mode, self.confidence, self.unit = mode, confidence, unit
         self.batches, self.images = batches, images
         self.common = min(COMMON, COMMON_SHARE * images)
+        self.looks = looks_of(self.common, images)
+        self.critical = critical_value(clock(self.looks, images), 1 - confidence)
         self._outcomes = outcomes
         self.rivals: list[Rival] = []
         self._whole: list[Rival] = []  # all that are known on all images
@@ -228,7 +241,14 @@ class Race:
             return np.zeros(len(sums), dtype=bool)
         if self.mode == "exact":
             return sums / self.images > values
-        return differences > half_width(variances, seen, self.images, 1 - self.confidence)
+        errors = np.sqrt(variances * (1 / seen - 1 / self.images))  # none is put back
+        return differences > self.critical * errors
+
+    def _is_due(self, before: int, seen: int) -> bool:
+        """Whether to look who is out, after so many images."""
+        if self.mode == "exact":
+            return seen >= self.common
+        return bool(np.any((before < self.looks) & (self.looks <= seen)))
 
     def _references(self, path: Path, rival: Rival) -> list[Rival]:
         """Networks by which a difference from a rival is told: it, and the nearest known ones."""
@@ -262,29 +282,37 @@ class Race:
         ]
         sums, differences, variances = np.zeros((3, n))
         outcomes: list[dict[int, np.ndarray]] = [{} for _ in paths]
-        common, seen = np.full(n, np.nan), 0
+        common, seen, since = np.full(n, np.nan), 0, 0
         for batch in range(self.batches):
             new = self._outcomes([paths[i] for i in order], batch)
-            first, seen = seen < self.common, seen + new.shape[1]
             for i, row in zip(order, new, strict=True):
                 outcomes[i][batch] = row
-                if (told := against[i]) is not None:
-                    told.add(row, self._of(told.references, batch))
-                    if seen >= self.common:
-                        differences[i], variances[i] = told.told()
             sums[order] += new.sum(axis=1, dtype=np.float64)
+            before, seen = seen, seen + new.shape[1]
             if seen == self.images:
                 break
+            if not self._is_due(before, seen):
+                continue
             at = np.array(order)
-            if seen >= self.common and first:
-                raced = at[np.isfinite(values[at])]
-                common[raced] = values[raced] + differences[raced]
+            for i in at[np.isfinite(values[at])].tolist():
+                told = against[i]
+                assert told is not None
+                for one in range(since, batch + 1):
+                    told.add(outcomes[i][one], self._of(told.references, one))
+                differences[i], variances[i] = told.told()
+                if np.isnan(common[i]):
+                    common[i] = values[i] + differences[i]
+            since = batch + 1
             out = np.isfinite(values[at]) & self.out(
                 sums[at], differences[at], variances[at], values[at], seen=seen
             )
             for i in at[out].tolist():
                 # No better than what is sure, and worse than the rival.
-                estimate = max(values[i] + differences[i], sums[i] / self.images)
+                estimate = max(
+                    values[i] + differences[i],
+                    sums[i] / self.images,
+                    np.nextafter(values[i], math.inf),
+                )
                 self.known[paths[i]] = Score(float(estimate), self.images - seen, float(common[i]))
             order = at[~out].tolist()
             if not order:
@@ -322,23 +350,54 @@ def first_and_rest(costs: np.ndarray) -> list[np.ndarray]:
     return [np.sort(first), np.setdiff1d(order, first)]
 
 
-def half_width(variance: np.ndarray, n: int, of: int, alpha: float) -> np.ndarray:
-    """By how much a mean of n numbers may exceed that of all they are drawn from, one-sided, (k,).
-
-    An asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform
-    central limit theory, 2021): looking after every batch costs no confidence. What is drawn is not
-    put back, so that what was seen is told of for sure: deviations of the mean, times n / (of - n),
-    are a martingale, whose clock n / (1 - n / of) takes the place of n.
+def looks_of(first: float, images: int) -> np.ndarray:
+    """Numbers of images after which a confident race looks, so that each look tells as much more.
 
     Args:
-        variance: of the numbers, (k,).
-        n: how many were drawn.
-        of: how many there are.
-        alpha: probability that a mean is ever told too large by more than that.
+        first: images before the first look.
+        images: of which it sees `LAST_LOOK` before the last.
+
+    Returns:
+        Whole numbers (LOOKS,), about evenly spaced on the logarithm of `clock`.
     """
-    left = 1 - n / of
-    clock = n / left
-    tuned = (-2 * math.log(2 * alpha) + math.log(1 - 2 * math.log(2 * alpha))) / (TIGHTEST * of)
-    scale = clock * tuned + 1
-    bound = math.log1p(math.sqrt(scale) / (2 * alpha))
-    return np.asarray(left / n * np.sqrt(variance * 2 * scale / tuned * bound))
+    begin, end = clock(np.array([first, max(first, LAST_LOOK * images)]), images).tolist()
+    ticks = np.geomspace(begin, end, LOOKS)
+    return np.asarray(np.rint(ticks / (1 + ticks / images)))
+
+
+def clock(seen: np.ndarray, images: int) -> np.ndarray:
+    """How much a mean of images that are not put back tells of all: it is the inverse variance."""
+    return np.asarray(seen / (1 - seen / images))
+
+
+def critical_value(clocks: np.ndarray, alpha: float) -> float:
+    """By how many standard errors a mean may exceed the truth at any of several looks.
+
+    The estimates' probability of having stayed below it is handed on from look to look, on nodes of
+    a Gauss-Legendre quadrature (Armitage, McPherson and Rowe, Repeated significance tests on
+    accumulating data, 1969).
+
+    Args:
+        clocks: inverse variances at the looks, rising, (looks,).
+        alpha: probability that a mean ever does, above 0 and below 0.5.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE)
+
+    def crossed(z: float) -> float:
+        half = (z + LEAST) / 2
+        at, w = half * (nodes + 1) - LEAST, half * weights
+        density = _normal(at, 1.0)
+        for before, now in pairwise(np.unique(clocks)):
+            kept = math.sqrt(before / now)
+            density = _normal(at[:, None] - kept * at, math.sqrt(1 - before / now)) @ (w * density)
+        return 1 - float(w @ density)
+
+    low, high = 0.0, 8.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if crossed(middle) > alpha else (low, middle)
+    return high
+
+
+def _normal(x: np.ndarray, deviation: float) -> np.ndarray:
+    return np.asarray(np.exp(-((x / deviation) ** 2) / 2) / (deviation * math.sqrt(2 * math.pi)))

@@ -8,12 +8,15 @@ import pytest
 from evonas.errors import InputError
 from evonas.problems.racing import (
     FIRST,
+    LOOKS,
     NEIGHBOURS,
     Difference,
     Race,
     Rival,
+    clock,
+    critical_value,
     first_and_rest,
-    half_width,
+    looks_of,
 )
 
 
@@ -78,7 +81,7 @@ def test_all_are_scored_on_the_common_images():
 def test_what_models_learn_from_is_not_what_a_network_was_stopped_at():
     """On the first 30 of 100 images, which are easier than all."""
     good = np.r_[np.zeros(20), np.tile([1, 0, 1, 1, 0], 16)]
-    bad = np.r_[good[:28], np.ones(72)]
+    bad = np.r_[good[:30], np.ones(70)]
     race, _ = race_of("confident", [good, bad], confidence=0.6)
     race.score([(0,)], np.array([[1.0]]))
     race.score([(1,)], np.array([[2.0]]))
@@ -158,22 +161,28 @@ def test_a_race_remembers():
 
 
 @pytest.mark.parametrize("neighbours", [0, NEIGHBOURS])
-def test_confident_is_rarely_wrong_however_often_it_looks(neighbours):
-    """Of networks exactly as good as their rival few are ever told worse, at 31 looks."""
+def test_confident_is_as_rarely_wrong_as_it_says(neighbours):
+    """Networks exactly as good as their rival are told worse as often as allowed, at all looks."""
     rng = np.random.default_rng(0)
-    n, images, batch = 400, 4000, 125
-    race, _ = race_of("confident", np.zeros((1, images)), batch=batch, confidence=0.95)
-    ever = np.zeros(n, bool)
+    n, images, batch = 500, 4000, 125
+    race, _ = race_of("confident", np.zeros((1, images)), batch=batch, confidence=0.8)
+    ever, better = np.zeros(n, bool), np.zeros(n, bool)
     for i in range(n):
         rival = (rng.random(images) < 0.2).astype(float)
         network = alike(rng, rival, 0.4)[0]
         rows = np.vstack([rival, *alike(rng, network, 0.2, n=neighbours)])
-        told = Difference(known(rows), 1.0)
+        told, whole = Difference(known(rows), 1.0), Difference(known(rows), 1.0)
+        whole.add(network, rows)
+        lead = 2 * math.sqrt(whole.told()[1] / images)
         for first in range(0, images - batch, batch):
             told.add(network[first : first + batch], rows[:, first : first + batch])
+            if not race._is_due(first, told.seen):
+                continue
             mean, variance = (np.array([value]) for value in told.told())
-            ever[i] |= race.out(np.zeros(1), mean, variance, np.zeros(1), seen=told.seen)[0]
-    assert 0.001 < ever.mean() < 0.05
+            for out, at in ((ever, mean), (better, mean - lead)):
+                out[i] |= race.out(np.zeros(1), at, variance, np.zeros(1), seen=told.seen)[0]
+    assert 0.15 < ever.mean() < 0.25
+    assert better.mean() < 0.02
 
 
 def test_confident_sees_what_is_plain():
@@ -183,12 +192,36 @@ def test_confident_sees_what_is_plain():
     assert race.out(np.array([200.0]), np.array([0.2]), variance, np.zeros(1), seen=500).all()
 
 
-def test_the_half_width_shrinks_with_the_number_of_images():
-    widths = [half_width(np.array([0.25]), n, 4000, 0.05)[0] for n in (125, 1000, 3900)]
-    assert widths[0] > widths[1] > widths[2]
-    # a few times the deviation of the mean of images that are not put back
-    for n, width in zip((125, 1000, 3900), widths, strict=True):
-        assert 2.0 < width / math.sqrt(0.25 / n * (1 - n / 4000)) < 5
+def test_each_look_tells_as_much_more():
+    looks = looks_of(500, 4000)
+    assert len(looks) == LOOKS and looks[[0, -1]] == pytest.approx([500, 3000])
+    steps = np.diff(np.log(clock(looks, 4000)))
+    np.testing.assert_allclose(steps, steps[0], rtol=5e-3)
+
+
+def test_a_confident_race_looks_at_the_end_of_a_batch():
+    race, _ = race_of("confident", np.zeros((1, 4000)), batch=125)
+    ends = np.arange(125, 4001, 125)
+    due = [end for end in ends if race._is_due(end - 125, end)]
+    assert due == [375, 875, 1500, 2375, 3000]
+    exact, _ = race_of("exact", np.zeros((1, 4000)), batch=125)
+    assert all(exact._is_due(end - 125, end) == (end >= 375) for end in ends)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 0.45])
+def test_all_looks_together_are_wrong_as_often_as_allowed(alpha):
+    """A walk that is rescaled to unit deviation at each look."""
+    clocks = np.array([500.0, 900, 1600, 4000, 12000])
+    z = critical_value(clocks, alpha)
+    steps = np.random.default_rng(0).normal(size=(200_000, 5)) * np.sqrt(np.diff(clocks, prepend=0))
+    crossed = (steps.cumsum(axis=1) / np.sqrt(clocks) > z).any(axis=1)
+    assert crossed.mean() == pytest.approx(alpha, abs=0.004)
+
+
+def test_critical_values_are_those_of_the_literature():
+    """Pocock's constants for equally spaced looks, two-sided 5 % (one-sided 2.5 %)."""
+    for looks, constant in ((1, 1.960), (2, 2.178), (5, 2.413)):
+        assert critical_value(np.arange(1.0, looks + 1), 0.025) == pytest.approx(constant, abs=2e-3)
 
 
 def test_of_many_some_of_all_costs_come_first():
