@@ -27,10 +27,11 @@ class Team:
         """Start all members."""
         threads = torch.get_num_threads()
         self.size = max(1, min(threads, most))
-        self.share = threads // self.size
+        self.share, self.threads = threads // self.size, threads
         began = threading.Barrier(self.size + 1)
 
         def begin() -> None:
+            torch.get_num_threads()  # or its first operation would take what threads begin with
             torch.set_num_threads(self.share)
             began.wait()
 
@@ -46,12 +47,20 @@ class Team:
 
         Without it a step of a small network took twice as long.
         """
-        threads = torch.get_num_threads()
         torch.set_num_threads(self.share)
         try:
             yield
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(self.threads)
+
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """Have all threads while members have none, within `lead`."""
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self.share)
 
     def map(self, job: Callable[[A], T], each: Iterable[A]) -> list[T]:
         """What a job returns for each; begun in this order.
