@@ -25,6 +25,10 @@ from evonas.training.team import Team, add_gradients
 
 # On an accelerator the loss is looked at this rarely: looking makes the host wait for the device.
 _LOOK_EVERY = 50
+
+# Multiply-adds of a pass, forward, from which on it gains more from all threads of a CPU than from
+# being one of several passes at once.
+HEAVY = 2e9
 # So many steps earn back what it takes to choose the kernels of a recorded one.
 _CHOOSING_STEPS = 10_000
 
@@ -112,6 +116,7 @@ class Trainer:
         options: of the command line, that messages name: "training" of ``--training.lr``.
         replay: record what the network does in a step, and replay it; for CUDA, and for `passes`
             of one forward with nothing but the images.
+        macs: about how many multiply-adds a pass takes for an image.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -134,6 +139,7 @@ class Trainer:
         checkpoint_seconds: float = 0.0,
         options: str = "training",
         replay: bool = False,
+        macs: float = 0.0,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -142,6 +148,7 @@ class Trainer:
         assert config.batch_size and config.lr and config.weight_decay is not None
         self.steps_per_epoch = data.steps(config.batch_size)
         self.network, self.data, self.config, self.passes = network, data, config, passes
+        self.macs = macs
         self.forward = network if forward is None else forward  # a compiled one has no truth value
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
@@ -297,18 +304,23 @@ class Trainer:
         self, images: Tensor, labels: Tensor, arguments: Sequence[tuple[Any, ...]] = ((),)
     ) -> Tensor:
         """Gradients of all passes in the parameters; their mean loss."""
-        k = len(arguments)
-        parts = zip(arguments, images.tensor_split(k), labels.tensor_split(k), strict=True)
+        k, team = len(arguments), self._team
+        parts = list(zip(arguments, images.tensor_split(k), labels.tensor_split(k), strict=True))
         total = torch.zeros((), device=self.device)
-        if self._team:
-            for loss, gradients in self._team.map(self._apart, parts):
+        together = k if team else 0
+        pixels = 1 / 4 if self.step < self.half_steps else 1
+        if team and self.macs * pixels * len(images) / k > HEAVY:
+            # A last round that has no pass for each member goes on all threads, one by one.
+            together -= k % team.size
+        if team:
+            for loss, gradients in team.map(self._apart, parts[:together]):
                 add_gradients(self.parameters, gradients)
                 total += loss
-            return total / k
-        for more, part, truth in parts:
-            loss = self._loss(part, truth, more)
-            loss.backward()
-            total += loss.detach()
+        with team.rest() if team else nullcontext():
+            for more, part, truth in parts[together:]:
+                loss = self._loss(part, truth, more)
+                loss.backward()
+                total += loss.detach()
         return total / k
 
     def _loss(self, images: Tensor, labels: Tensor, arguments: tuple[Any, ...]) -> Tensor:

@@ -465,3 +465,25 @@ def test_weights_ruined_by_the_last_step_of_an_epoch_reach_no_checkpoint(data, t
     with pytest.raises(TrainingDiverged, match=at):
         trainer.train()
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("macs", "last"), [(0.0, 1), (1e12, 2)])
+def test_of_three_heavy_passes_the_last_has_all_threads(data, macs, last):
+    """Two at once on a thread each, and then one on both."""
+    net, seen = network(), []
+
+    def forward(images, number):
+        seen.append((number, torch.get_num_threads()))
+        return net(images)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trainer = Trainer(
+            net, data, settings(), forward=forward, passes=lambda _: [(0,), (1,), (2,)], macs=macs
+        )
+        trainer.train_step(*next(iter(trainer.epoch())))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == [(0, 1), (1, 1), (2, last)]
