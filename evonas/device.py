@@ -50,7 +50,8 @@ def keep_memory() -> None:
 
     By default it gives what is larger than a few megabytes back at once, and the system clears
     every page anew that the next layer writes to: a tenth of a training on a CPU. The process then
-    stays as large as it once was.
+    stays as large as it once was. Threads share one arena, since those of their own cannot keep
+    what they let go.
     """
     import ctypes
 
@@ -58,6 +59,7 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
         return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    for parameter, value in ((trim_threshold, -1), (top_pad, 64 << 20), (mmap_max, 0)):
+    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
+    kept = {trim_threshold: -1, top_pad: 64 << 20, mmap_max: 0, arena_max: 1}
+    for parameter, value in kept.items():
         mallopt(parameter, value)

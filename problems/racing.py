@@ -32,6 +32,8 @@ RACING = ("off", "exact", "confident")
 CONFIDENCE = 0.55
 # Looks of a confident race, and the share of the images at the last one.
 LOOKS, LAST_LOOK = 5, 3 / 4
+# Batches between the looks of an exact race: two may be scored at once.
+EXACT_EVERY = 2
 # Of many networks, those that are scored before all others.
 FIRST = 16
 # Images, and share of all where that is less, that every network is scored on, so that a model has
@@ -46,8 +48,8 @@ LIKE_ITS_RIVAL = 2.0
 QUADRATURE, LEAST = 128, 8.0
 
 Path = tuple[int, ...]
-# What networks make of the images of a batch: (paths, batch) -> (n, images).
-Outcomes = Callable[[Sequence[Path], int], np.ndarray]
+# What networks make of the images of some batches: (paths, batches) -> (n, images).
+Outcomes = Callable[[Sequence[Path], range], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Rival:
         cost: everything it is compared by beside the value, (k,); less is better.
         value: mean outcome over all images; less is better.
         path: the network.
-        outcomes: of batches, by their numbers, as far as they are at hand.
+        outcomes: of the parts of a race, by their numbers, as far as they are at hand.
     """
 
     cost: np.ndarray
@@ -135,15 +137,15 @@ class Race:
 
     Args:
         mode: "exact" or "confident".
-        outcomes: tells what networks make of a batch.
-        batches: how many there are.
-        images: in all of them.
+        outcomes: tells what networks make of batches.
+        sizes: images of each batch.
         confidence: of being told worse only where a network is, over all looks at it together.
         unit: the largest difference between two outcomes of an image, or a typical one.
 
     Attributes:
         rivals: the non-dominated of those that are known on all images.
-        looks: images after which a confident race looks who is out.
+        images: in all batches.
+        parts: batches that are scored before it looks who is out.
         known: what is known of each network.
 
     Raises:
@@ -155,8 +157,7 @@ class Race:
         mode: str,
         outcomes: Outcomes,
         *,
-        batches: int,
-        images: int,
+        sizes: Sequence[int],
         confidence: float = CONFIDENCE,
         unit: float = 1.0,
     ) -> None:
@@ -165,10 +166,14 @@ class Race:
         if not 0.5 < confidence < 1:
             raise InputError(f"a confidence of {confidence:g}; give one above 0.5 and below 1")
         self.mode, self.confidence, self.unit = mode, confidence, unit
-        self.batches, self.images = batches, images
+        self.images = images = sum(sizes)
         self.common = min(COMMON, COMMON_SHARE * images)
-        self.looks = looks_of(self.common, images)
-        self.critical = critical_value(clock(self.looks, images), 1 - confidence)
+        looks = looks_of(self.common, images)
+        self.critical = critical_value(clock(looks, images), 1 - confidence)
+        if mode == "exact":
+            ends = np.cumsum(sizes)
+            looks = ends[ends >= self.common][::EXACT_EVERY]
+        self.parts = parts_of(sizes, looks)
         self._outcomes = outcomes
         self.rivals: list[Rival] = []
         self._whole: list[Rival] = []  # all that are known on all images
@@ -237,18 +242,10 @@ class Race:
             values: mean outcomes of the rivals over all images, (n,).
             seen: images so far.
         """
-        if seen < self.common:
-            return np.zeros(len(sums), dtype=bool)
         if self.mode == "exact":
             return sums / self.images > values
         errors = np.sqrt(variances * (1 / seen - 1 / self.images))  # none is put back
         return differences > self.critical * errors
-
-    def _is_due(self, before: int, seen: int) -> bool:
-        """Whether to look who is out, after so many images."""
-        if self.mode == "exact":
-            return seen >= self.common
-        return bool(np.any((before < self.looks) & (self.looks <= seen)))
 
     def _references(self, path: Path, rival: Rival) -> list[Rival]:
         """Networks by which a difference from a rival is told: it, and the nearest known ones."""
@@ -261,17 +258,17 @@ class Race:
         near.sort(key=lambda i: (distances[i], others[i].path))
         return [rival, *(others[i] for i in near[:NEIGHBOURS])]
 
-    def _of(self, references: Sequence[Rival], batch: int) -> np.ndarray:
-        """Outcomes of a batch, (references, images); what is not at hand is found out."""
-        lacking = [one for one in references if batch not in one.outcomes]
+    def _of(self, references: Sequence[Rival], part: int) -> np.ndarray:
+        """Outcomes of a part, (references, images); what is not at hand is found out."""
+        lacking = [one for one in references if part not in one.outcomes]
         if lacking:
-            rows = self._outcomes([one.path for one in lacking], batch)
+            rows = self._outcomes([one.path for one in lacking], self.parts[part])
             for one, row in zip(lacking, rows, strict=True):
-                one.outcomes[batch] = row
-        return np.stack([one.outcomes[batch] for one in references])
+                one.outcomes[part] = row
+        return np.stack([one.outcomes[part] for one in references])
 
     def _heat(self, paths: Sequence[Path], costs: np.ndarray) -> None:
-        """Score networks against those of before, each on as many batches as it takes."""
+        """Score networks against those of before, each on as many parts as it takes."""
         n = len(paths)
         order = sorted(range(n), key=paths.__getitem__)  # those that start alike are neighbours
         rivals = [self.rival(cost) for cost in costs]
@@ -282,27 +279,23 @@ class Race:
         ]
         sums, differences, variances = np.zeros((3, n))
         outcomes: list[dict[int, np.ndarray]] = [{} for _ in paths]
-        common, seen, since = np.full(n, np.nan), 0, 0
-        for batch in range(self.batches):
-            new = self._outcomes([paths[i] for i in order], batch)
+        common, seen = np.full(n, np.nan), 0
+        for part, batches in enumerate(self.parts):
+            new = self._outcomes([paths[i] for i in order], batches)
+            seen += new.shape[1]
             for i, row in zip(order, new, strict=True):
-                outcomes[i][batch] = row
+                outcomes[i][part] = row
             sums[order] += new.sum(axis=1, dtype=np.float64)
-            before, seen = seen, seen + new.shape[1]
             if seen == self.images:
                 break
-            if not self._is_due(before, seen):
-                continue
             at = np.array(order)
             for i in at[np.isfinite(values[at])].tolist():
                 told = against[i]
                 assert told is not None
-                for one in range(since, batch + 1):
-                    told.add(outcomes[i][one], self._of(told.references, one))
+                told.add(outcomes[i][part], self._of(told.references, part))
                 differences[i], variances[i] = told.told()
-                if np.isnan(common[i]):
+                if part == 0:
                     common[i] = values[i] + differences[i]
-            since = batch + 1
             out = np.isfinite(values[at]) & self.out(
                 sums[at], differences[at], variances[at], values[at], seen=seen
             )
@@ -363,6 +356,19 @@ def looks_of(first: float, images: int) -> np.ndarray:
     begin, end = clock(np.array([first, max(first, LAST_LOOK * images)]), images).tolist()
     ticks = np.geomspace(begin, end, LOOKS)
     return np.asarray(np.rint(ticks / (1 + ticks / images)))
+
+
+def parts_of(sizes: Sequence[int], looks: np.ndarray) -> list[range]:
+    """Batches, cut where a look is due: at the end of the batch in which so many were seen.
+
+    Args:
+        sizes: images of each batch.
+        looks: numbers of images, rising.
+    """
+    ends = np.cumsum(sizes)
+    after = np.searchsorted(ends, looks) + 1
+    cuts = [0, *np.unique(after[after < len(sizes)]).tolist(), len(sizes)]
+    return [range(*pair) for pair in pairwise(cuts)]
 
 
 def clock(seen: np.ndarray, images: int) -> np.ndarray:

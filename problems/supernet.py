@@ -121,8 +121,7 @@ class SupernetProblem(ArchitectureProblem):
             self._race = Race(
                 self.racing,
                 self._outcomes,
-                batches=supernet.validation_batches,
-                images=len(self.data.validation),
+                sizes=supernet.batch_sizes,
                 unit=self._unit,
             )
         self._cache.clear()
@@ -310,8 +309,9 @@ class SupernetProblem(ArchitectureProblem):
         lifted = space.lift(space.canonical(space.lower(self.space.lift(C))))
         return [tuple(genome) for genome in lifted.tolist()]
 
-    def _outcomes(self, paths: Sequence[Path], batch: int) -> np.ndarray:
-        """The number by which networks race, of each image of a batch, (n, images)."""
-        wrong, loss = self._trained().outcomes(paths, batch, activations=self._kept_activations())
+    def _outcomes(self, paths: Sequence[Path], batches: range) -> np.ndarray:
+        """The number by which networks race, of each image of some batches, (n, images)."""
+        kept = self._kept_activations()
+        wrong, loss = self._trained().outcomes(paths, batches, activations=kept)
         self.images_scored += wrong.size
         return wrong * np.float32(self._unit) if self._dear_objectives[0] == "error" else loss

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import threading
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ class Activations:
     proxies performance with greedy-dual-size-frequency caching policy, 1998). What is kept changes
     no number.
 
-    They are those of one state of the shared weights: whoever trains these has to `clear`.
+    They are those of one state of the shared weights: whoever trains these has to `clear`. Several
+    threads may use them at once.
 
     Args:
         limit: bytes that are kept at most.
@@ -56,6 +58,7 @@ class Activations:
         self._least: list[tuple[float, int, Key]] = []  # a heap of ranks, past ones among them
         self._number = itertools.count()  # so that keys are never compared
         self._clock = 0.0
+        self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activations":
         """Itself: pymoo copies problems, and what is kept never changes."""
@@ -75,11 +78,12 @@ class Activations:
 
     def get(self, key: Key) -> Tensor | None:
         """What was put there, if it is still kept."""
-        value = self._kept.get(key)
-        if value is not None:
-            self._uses[key] += 1
-            self._put_in_order(key)
-        return value
+        with self._lock:
+            value = self._kept.get(key)
+            if value is not None:
+                self._uses[key] += 1
+                self._put_in_order(key)
+            return value
 
     def put(self, key: Key, value: Tensor, cost: float) -> None:
         """Keep a tensor, if there is room or something worth less.
@@ -89,6 +93,10 @@ class Activations:
             value: not to be changed from now on.
             cost: of computing it again, in any unit.
         """
+        with self._lock:
+            self._put(key, value, cost)
+
+    def _put(self, key: Key, value: Tensor, cost: float) -> None:
         if key in self._kept or value.nbytes > self.limit:
             return
         worth = cost / value.nbytes
@@ -120,9 +128,10 @@ class Activations:
 
     def clear(self) -> None:
         """Let everything go."""
-        self._kept.clear()
-        self._worth.clear()
-        self._uses.clear()
-        self._rank.clear()
-        self._least.clear()
-        self.nbytes, self._clock = 0, 0.0
+        with self._lock:
+            self._kept.clear()
+            self._worth.clear()
+            self._uses.clear()
+            self._rank.clear()
+            self._least.clear()
+            self.nbytes, self._clock = 0, 0.0

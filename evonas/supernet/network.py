@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, reduce, singledispatch
 
 import numpy as np
@@ -348,16 +350,58 @@ def _(space: CellSpace, width: float) -> SharedNetwork:
     return SharedCells(space, width)
 
 
+class BatchStatistics(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of the batch at hand, in training and after.
+
+    Args:
+        like: the one whose parameters it takes over.
+    """
+
+    def __init__(self, like: nn.BatchNorm2d) -> None:
+        """Have no running statistics."""
+        super().__init__(like.num_features, like.eps, like.momentum, like.affine, False)
+        self.weight, self.bias = like.weight, like.bias
+        self.train(like.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input and output (n, channels, height, width)."""
+        threads = getattr(_sums, "threads", None)
+        if threads is None or not x.is_cpu:
+            return super().forward(x)
+        own = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return super().forward(x)
+        finally:
+            torch.set_num_threads(own)
+
+
+_sums = threading.local()
+
+
+@contextmanager
+def summed_by(threads: int) -> Iterator[None]:
+    """Have this thread's batch statistics added up by so many, whatever share else it has of them.
+
+    Each thread of a CPU adds up a part of the pixels, so that statistics on one and on two differ,
+    and nothing else does: with it, numbers are those that the caller gets who has all the threads.
+    """
+    _sums.threads = threads
+    try:
+        yield
+    finally:
+        _sums.threads = None
+
+
 def use_batch_statistics(network: nn.Module) -> None:
     """Make every batch normalisation use the statistics of its batch, in training and after.
 
     The running statistics of shared weights belong to no single path.
     """
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):
-            module.track_running_stats = False
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                module.register_buffer(name, None)
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, BatchStatistics(child))
 
 
 def estimate_statistics(network: nn.Module, batches: Sequence[Tensor]) -> None:

@@ -1,7 +1,7 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ from evonas.supernet.network import (
     SharedChain,
     estimate_statistics,
     shared_network,
+    summed_by,
     use_batch_statistics,
 )
 from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
 from evonas.supernet.scores import Scores
 from evonas.training import Checkpoint, Trainer
 from evonas.training.initial import initialise
+from evonas.training.team import Team
 from evonas.training.trainer import Companion, half_size, mixed_precision
 
 # Statistics of a path are those of the batch, so the batch is part of the number and never changes.
@@ -45,6 +47,10 @@ EVALUATION_BATCH = 125
 # Activations of one batch that are kept while networks that branch off from them are scored, in
 # bytes. Of 32 x 32 images a path of `macro` has some 50 MB at full width.
 BRANCH_MEMORY = 2**30
+
+# Batches that a CPU scores at once, each on its share of the threads: small layers hardly gain from
+# a second one. 10 networks of `macro` at a quarter of the width, 2 cores: 1.45 times faster.
+AT_ONCE = 2
 
 
 class Supernet:
@@ -166,6 +172,7 @@ class Supernet:
                 genomes = genomes[np.argsort(-self.space.base.macs(genomes), kind="stable")]
             return [(tuple(genome),) for genome in genomes.tolist()]
 
+        some = self.space.sample(100, np.random.default_rng(0))
         trainer = Trainer(
             self.network,
             self.data.train,
@@ -175,13 +182,20 @@ class Supernet:
             checkpoint=checkpoint,
             companion=companion,
             forward=self.network.mixture if isinstance(strategy, MixtureSampling) else None,
+            macs=float(self.space.macs(some).mean()) * self.width**2,
         )
         return trainer
 
     @property
     def validation_batches(self) -> int:
         """Batches of validation images that `evaluate` goes through."""
-        return math.ceil(len(self.data.validation) / EVALUATION_BATCH)
+        return len(self.batch_sizes)
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Validation images of each of them."""
+        n = len(self.data.validation)
+        return [min(EVALUATION_BATCH, n - first) for first in range(0, n, EVALUATION_BATCH)]
 
     @torch.no_grad()
     def evaluate(
@@ -280,11 +294,10 @@ class Supernet:
         wrong = torch.zeros(len(genomes), dtype=torch.int64, device=self.device)
         loss = torch.zeros(len(genomes), dtype=torch.float64, device=self.device)
         images = 0
-        for at_hand, (batch, labels) in zip(chain(known, repeat(None)), batches, strict=False):
-            which, nats = self._outcomes(genomes, batch, labels, at_hand)
+        for which, nats in self._outcomes(genomes, batches, known):
             wrong += which.sum(1)
             loss += nats.sum(1, dtype=torch.float64)
-            images += len(labels)
+            images += which.shape[1]
         scores = torch.stack([100.0 * wrong.double(), loss], dim=1).cpu().numpy() / images
         self._check_losses(genomes, scores[:, 1])
         return scores
@@ -293,15 +306,15 @@ class Supernet:
     def outcomes(
         self,
         genomes: Sequence[tuple[int, ...]],
-        batch: int,
+        batches: Collection[int],
         *,
         activations: Activations | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What genomes as written make of each image of one validation batch.
+        """What genomes as written make of each image of validation batches, in their order.
 
         Args:
             genomes: as for `score`.
-            batch: which of the `validation_batches`, from 0.
+            batches: which of the `validation_batches`, from 0, one or more.
             activations: as for `evaluate`.
 
         Returns:
@@ -311,14 +324,46 @@ class Supernet:
         Raises:
             InputError: a network's loss is not finite, or there is no such batch.
         """
-        ((images, labels),) = self.batches({batch})
-        known = None if activations is None else activations.of((batch, False))
-        told = self._outcomes(genomes, images, labels, known)
-        wrong, loss = (values.cpu().numpy() for values in told)
+        known = [] if activations is None else [activations.of((i, False)) for i in sorted(batches)]
+        told = zip(*self._outcomes(genomes, self.batches(batches), known), strict=True)
+        wrong, loss = (torch.cat(values, dim=1).cpu().numpy() for values in told)
         self._check_losses(genomes, loss.sum(axis=1))
         return wrong, loss
 
     def _outcomes(
+        self,
+        genomes: Sequence[tuple[int, ...]],
+        batches: Iterable[tuple[Tensor, Tensor]],
+        known: Iterable[OfBatch],
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Outcomes of each batch, in order.
+
+        With activations at hand, which take more memory than what is under way, a CPU scores
+        several batches at once.
+        """
+        known = list(known)
+        jobs = zip(batches, chain(known, repeat(None)), strict=False)
+        threads = torch.get_num_threads()
+        if self.device.type != "cpu" or threads < 2 or len(known) < 2:
+            for (images, labels), at_hand in jobs:
+                yield self._outcomes_of(genomes, images, labels, at_hand)
+            return
+
+        def score(job: tuple[tuple[Tensor, Tensor], OfBatch | None]) -> tuple[Tensor, Tensor]:
+            (images, labels), at_hand = job
+            with summed_by(threads):
+                return self._outcomes_of(genomes, images, labels, at_hand)
+
+        team = Team(AT_ONCE)
+        try:
+            while some := list(islice(jobs, 2 * team.size)):
+                yield from team.map(score, some)
+        finally:
+            team.end()
+            torch.set_num_threads(threads)  # of threads that begin from now on
+
+    @torch.no_grad()
+    def _outcomes_of(
         self,
         genomes: Sequence[tuple[int, ...]],
         images: Tensor,

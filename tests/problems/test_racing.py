@@ -17,6 +17,7 @@ from evonas.problems.racing import (
     critical_value,
     first_and_rest,
     looks_of,
+    parts_of,
 )
 
 
@@ -29,12 +30,12 @@ def race_of(mode, table=None, *, batch=10, **settings):
     table = np.zeros((1, 10 * batch)) if table is None else np.asarray(table, float)
     asked = []
 
-    def outcomes(paths, number):
-        asked.extend((path[0], number) for path in paths)
-        return table[[path[0] for path in paths], batch * number : batch * (number + 1)]
+    def outcomes(paths, numbers):
+        asked.extend((path[0], number) for path in paths for number in numbers)
+        first, last = batch * numbers.start, batch * numbers.stop
+        return table[[path[0] for path in paths], first:last]
 
-    images = table.shape[1]
-    race = Race(mode, outcomes, batches=images // batch, images=images, **settings)
+    race = Race(mode, outcomes, sizes=[batch] * (table.shape[1] // batch), **settings)
     return race, asked
 
 
@@ -174,10 +175,9 @@ def test_confident_is_as_rarely_wrong_as_it_says(neighbours):
         told, whole = Difference(known(rows), 1.0), Difference(known(rows), 1.0)
         whole.add(network, rows)
         lead = 2 * math.sqrt(whole.told()[1] / images)
-        for first in range(0, images - batch, batch):
-            told.add(network[first : first + batch], rows[:, first : first + batch])
-            if not race._is_due(first, told.seen):
-                continue
+        for part in race.parts[:-1]:
+            seen = slice(batch * part.start, batch * part.stop)
+            told.add(network[seen], rows[:, seen])
             mean, variance = (np.array([value]) for value in told.told())
             for out, at in ((ever, mean), (better, mean - lead)):
                 out[i] |= race.out(np.zeros(1), at, variance, np.zeros(1), seen=told.seen)[0]
@@ -199,13 +199,21 @@ def test_each_look_tells_as_much_more():
     np.testing.assert_allclose(steps, steps[0], rtol=5e-3)
 
 
-def test_a_confident_race_looks_at_the_end_of_a_batch():
-    race, _ = race_of("confident", np.zeros((1, 4000)), batch=125)
-    ends = np.arange(125, 4001, 125)
-    due = [end for end in ends if race._is_due(end - 125, end)]
-    assert due == [375, 875, 1500, 2375, 3000]
-    exact, _ = race_of("exact", np.zeros((1, 4000)), batch=125)
-    assert all(exact._is_due(end - 125, end) == (end >= 375) for end in ends)
+def test_a_race_looks_at_the_end_of_a_batch():
+    def ends(mode):
+        race, _ = race_of(mode, np.zeros((1, 4000)), batch=125)
+        assert [i for part in race.parts for i in part] == list(range(32))
+        return [125 * part.stop for part in race.parts]
+
+    assert ends("confident") == [375, 875, 1500, 2375, 3000, 4000]
+    assert ends("exact")[:4] == [375, 625, 875, 1125]
+
+
+def test_looks_within_one_batch_are_one():
+    assert parts_of([100] * 4, np.array([10, 20, 100, 101, 350])) == [
+        range(0, 1), range(1, 2), range(2, 4)
+    ]  # fmt: skip
+    assert parts_of([5], np.array([1, 2])) == [range(0, 1)]
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.45])

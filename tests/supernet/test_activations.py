@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from evonas.data import get_data
+from evonas.data import from_tensors, get_data
+from evonas.errors import InputError
 from evonas.spaces import get_space
 from evonas.supernet import Activations, Supernet
 
@@ -49,13 +51,13 @@ def test_a_population_that_starts_as_the_one_before_runs_late_layers_only(supern
     ]
     activations = Activations(10**9)
     try:
-        supernet.outcomes([(0, 1, 0, 0, 1, 0)], 0, activations=activations)
+        supernet.outcomes([(0, 1, 0, 0, 1, 0)], [0], activations=activations)
         assert runs == ["stem", 0, 1, 2, 3, 4, 5]
         runs.clear()
-        supernet.outcomes([(0, 1, 0, 0, 1, 1), (0, 1, 1, 0, 0, 0)], 0, activations=activations)
+        supernet.outcomes([(0, 1, 0, 0, 1, 1), (0, 1, 1, 0, 0, 0)], [0], activations=activations)
         assert runs == [5, 2, 3, 4, 5]
         runs.clear()
-        supernet.outcomes([(0, 1, 0, 0, 1, 1)], 1, activations=activations)  # another batch
+        supernet.outcomes([(0, 1, 0, 0, 1, 1)], [1], activations=activations)  # another batch
         assert runs == ["stem", 0, 1, 2, 3, 4, 5]
     finally:
         for hook in hooks:
@@ -94,3 +96,47 @@ def test_copies_and_pickles_are_light():
     assert copy.deepcopy(kept) is kept
     empty = pickle.loads(pickle.dumps(kept))
     assert (empty.limit, len(empty), empty.nbytes) == (1000, 0, 0)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_batches_that_are_scored_at_once_have_the_same_numbers(two_threads):
+    """Sums over 32,000 pixels are shared among threads, and depend on how many there are."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (500, 3, 32, 32), dtype=np.uint8)
+    data = from_tensors(images, np.arange(500) % 10, num_classes=10, validation=375)
+    supernet = Supernet(get_space("macro"), data, 0.25)
+    X = supernet.space.sample(4, rng)
+    alone = supernet.evaluate(X)
+    workers = set()
+    hook = supernet.network.head.register_forward_hook(
+        lambda *_: workers.add((threading.get_ident(), torch.get_num_threads()))
+    )
+    together = supernet.evaluate(X, activations=Activations(10**9))
+    hook.remove()
+    np.testing.assert_array_equal(alone.loss, together.loss)
+    assert len(workers) == 2 and {threads for _, threads in workers} == {1}
+    assert threading.get_ident() not in {worker for worker, _ in workers}
+    told = []
+    later = threading.Thread(target=lambda: told.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert told == [2] and torch.get_num_threads() == 2
+
+
+def test_an_error_of_one_of_several_batches_is_told(two_threads, supernet, monkeypatch):
+    def fails(*_):
+        raise InputError("no such thing")
+
+    monkeypatch.setattr(supernet, "_outcomes_of", fails)
+    with pytest.raises(InputError, match="no such thing"):
+        supernet.evaluate(
+            supernet.space.sample(3, np.random.default_rng(0)), activations=Activations(10**6)
+        )
+    assert torch.get_num_threads() == 2
