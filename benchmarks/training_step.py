@@ -1,6 +1,7 @@
 """A training step of a full-width supernet against as many steps of stand-alone networks.
 
     python benchmarks/training_step.py [--space macro] [--paths uniform] [--pairs 60] [--threads 2]
+    python benchmarks/training_step.py --profile [--space macro] [--width 1]
 
 A step of a supernet trains one path (uniform) or several, each on its part of the batch; beside it
 the same genomes are trained as stand-alone networks, each on the same part of the same batch, with
@@ -8,9 +9,13 @@ the same optimiser settings. Pairs are interleaved, in alternating order, and ge
 pair to pair. Prints the median ratio of the times and its 95 % bootstrap interval, and images per
 second beside those of a plain stack of residual blocks of as many multiply-adds, which is trained
 on the same batch in the same turns.
+
+With --profile it says instead which operations the time of a step of one path goes to, its data
+included.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from dataclasses import dataclass
@@ -19,9 +24,12 @@ import numpy as np
 import torch
 from scipy.stats import bootstrap
 from torch import nn
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity
 
 from evonas.config import TrainingConfig
 from evonas.data import from_tensors
+from evonas.device import resolve_device
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
 from evonas.supernet.paths import get_single_paths
@@ -127,7 +135,8 @@ def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
     space, strategy, chosen = get_space(space_name), get_single_paths(paths), Chosen()
     k = len(strategy.sample(space, rng))
     images = rng.integers(0, 256, (4 * batch * k, 3, 32, 32), dtype=np.uint8)
-    data = from_tensors(images, rng.integers(0, 10, len(images)), num_classes=10)
+    labels = rng.integers(0, 10, len(images))
+    data = from_tensors(images, labels, num_classes=10, device=resolve_device("auto"))
     config = TrainingConfig(
         steps=10**6, batch_size=batch * k, lr=0.1, weight_decay=5e-4, label_smoothing=0.1
     )
@@ -202,6 +211,59 @@ def step_ratio(space: str, paths: str, pairs: int, batch: int = BATCH) -> Step:
     )
 
 
+STEPS, OPERATIONS = 10, 14
+
+
+def profile(space_name: str, width: float, batch: int) -> None:
+    """Print what a step's time goes to: operations by their own time, on the device if it has one.
+
+    Args:
+        space_name: name of a space.
+        width: of the supernet.
+        batch: images of a step.
+    """
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4 * batch, 3, 32, 32), dtype=np.uint8)
+    labels = rng.integers(0, 10, len(images))
+    data = from_tensors(images, labels, num_classes=10, device=resolve_device("auto"))
+    config = TrainingConfig(
+        steps=10**6, batch_size=batch, lr=0.1, weight_decay=5e-4, label_smoothing=0.1
+    )
+    supernet = Supernet(get_space(space_name), data, width)
+    trainer = supernet.trainer(config)
+    on_cuda = supernet.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_cuda
+    batches = itertools.chain.from_iterable(trainer.epoch() for _ in itertools.count())
+
+    def steps() -> float:
+        start = time.perf_counter()
+        for inputs, labels in itertools.islice(batches, STEPS):
+            trainer.train_step(inputs, labels)
+        if on_cuda:
+            torch.cuda.synchronize(supernet.device)
+        return (time.perf_counter() - start) / STEPS
+
+    steps()
+    each = steps()
+    with torch.profiler.profile(activities=activities) as profiler:
+        steps()
+    events = [
+        (event.self_device_time_total if on_cuda else event.self_cpu_time_total, event)
+        for event in profiler.key_averages()
+        if not on_cuda or event.device_type == DeviceType.CUDA  # kernels, not who launched them
+    ]
+    whole = sum(taken for taken, _ in events)
+    print(
+        f"{space_name}, width {width:g}, uniform, batch {batch}: {1e3 * each:.1f} ms a step; "
+        f"shares of {whole / 1e3 / STEPS:.1f} ms in operations, and calls of each in a step"
+    )
+    events.sort(key=lambda one: -one[0])
+    for taken, event in events[:OPERATIONS]:
+        print(f"{100 * taken / whole:5.1f} %  {event.count / STEPS:7.1f}  {event.key}")
+    others = sum(taken for taken, _ in events[OPERATIONS:])
+    print(f"{100 * others / whole:5.1f} %           {len(events[OPERATIONS:])} others")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -210,8 +272,13 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=BATCH, help="images of each path")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--profile", action="store_true", help="say what a step's time goes to")
+    parser.add_argument("--width", type=float, default=1.0, help="of what is profiled")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.profile:
+        profile(arguments.space, arguments.width, arguments.batch)
+        return 0
     print(step_ratio(arguments.space, arguments.paths, arguments.pairs, arguments.batch))
     return 0
 
