@@ -133,7 +133,7 @@ class Difference:
 
 
 class Race:
-    """Networks that are scored batch by batch, until they cannot matter.
+    """Networks that are scored part by part, until they cannot matter.
 
     Args:
         mode: "exact" or "confident".
@@ -168,12 +168,13 @@ class Race:
         self.mode, self.confidence, self.unit = mode, confidence, unit
         self.images = images = sum(sizes)
         self.common = min(COMMON, COMMON_SHARE * images)
-        looks = looks_of(self.common, images)
-        self.critical = critical_value(clock(looks, images), 1 - confidence)
+        ends = np.cumsum(sizes)
         if mode == "exact":
-            ends = np.cumsum(sizes)
-            looks = ends[ends >= self.common][::EXACT_EVERY]
-        self.parts = parts_of(sizes, looks)
+            self.parts = parts_of(sizes, ends[ends >= self.common][::EXACT_EVERY])
+        else:
+            self.parts = parts_of(sizes, looks_of(self.common, images))
+            seen = [int(ends[part.stop - 1]) for part in self.parts[:-1]]
+            self.critical = critical_value(clock(np.array(seen), images), 1 - confidence)
         self._outcomes = outcomes
         self.rivals: list[Rival] = []
         self._whole: list[Rival] = []  # all that are known on all images
@@ -384,10 +385,13 @@ def critical_value(clocks: np.ndarray, alpha: float) -> float:
     accumulating data, 1969).
 
     Args:
-        clocks: inverse variances at the looks, rising, (looks,).
+        clocks: inverse variances at the looks, rising, (looks,); none need no value.
         alpha: probability that a mean ever does, above 0 and below 0.5.
     """
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE)
+
+    if not len(clocks):
+        return 0.0
 
     def crossed(z: float) -> float:
         half = (z + LEAST) / 2

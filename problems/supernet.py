@@ -60,7 +60,8 @@ class SupernetProblem(ArchitectureProblem):
         name: for messages.
         racing: "exact" or "confident" ends the evaluation of a network that cannot matter any
             more (`evonas.problems.racing`): what is non-dominated is always scored on all images,
-            and what was not gets an estimate that is dominated. "off" scores all on all images.
+            and what was not gets an estimate that is dominated. "exact" is sure of it, "confident"
+            tells it at `racing.CONFIDENCE` from the images seen. "off" scores all on all images.
         memory: bytes of activations of early layers that are kept for later populations; by
             default 2 GiB, or a quarter of what is free where that is less.
 

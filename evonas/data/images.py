@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import torch
@@ -13,6 +14,17 @@ from torch import Tensor
 from evonas.data.augment import Draws, crop_and_flip, cut_out, draw, normalise
 from evonas.data.policy import Augmentation
 from evonas.errors import InputError
+
+
+def in_order(n: int, batch_size: int) -> list[int]:
+    """Where batches of n images in a fixed order begin, and the last one ends.
+
+    Args:
+        n: images.
+        batch_size: images of a batch, at most; they are shared evenly.
+    """
+    steps = -(-n // batch_size)
+    return [i * n // steps for i in range(steps + 1)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +144,7 @@ class Images(ABC):
     def _in_order(
         self, batch_size: int, channels_last: bool, only: Collection[int] | None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        n = len(self)
-        steps = -(-n // batch_size)
-        bounds = [i * n // steps for i in range(steps + 1)]
-        spans = list(zip(bounds, bounds[1:], strict=False))
+        spans = list(pairwise(in_order(len(self), batch_size)))
         if only is not None:
             spans = [span for number, span in enumerate(spans) if number in only]
         pixels = self._pixels([torch.arange(a, b) for a, b in spans])

@@ -19,6 +19,11 @@ class OfBatch:
         """Hold both."""
         self._all, self._batch = activations, batch
 
+    @property
+    def limit(self) -> float:
+        """As of `Activations`."""
+        return self._all.limit
+
     def get(self, path: Sequence[int]) -> Tensor | None:
         """As of `Activations`."""
         return self._all.get((self._batch, tuple(path)))

@@ -400,8 +400,13 @@ def use_batch_statistics(network: nn.Module) -> None:
     """
     for parent in list(network.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm2d):
+            if type(child) is nn.BatchNorm2d:
                 setattr(parent, name, BatchStatistics(child))
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):  # of one or three dimensions, or of somebody's own
+            module.track_running_stats = False
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                module.register_buffer(name, None)
 
 
 def estimate_statistics(network: nn.Module, batches: Sequence[Tensor]) -> None:

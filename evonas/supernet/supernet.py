@@ -1,8 +1,9 @@
 """The supernet: shared weights of all networks of a space, trained once, that score any of them."""
 
 import math
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, repeat
+from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 import evonas.supernet.darts  # noqa: F401  it registers its kind of shared network
 from evonas.config import TrainingConfig
 from evonas.data import ImageTensors, SearchData, from_tensors, get_data
+from evonas.data.images import in_order
 from evonas.data.memory import default_limit
 from evonas.device import keep_memory
 from evonas.errors import InputError
@@ -194,8 +196,8 @@ class Supernet:
     @property
     def batch_sizes(self) -> list[int]:
         """Validation images of each of them."""
-        n = len(self.data.validation)
-        return [min(EVALUATION_BATCH, n - first) for first in range(0, n, EVALUATION_BATCH)]
+        bounds = in_order(len(self.data.validation), EVALUATION_BATCH)
+        return [end - begin for begin, end in pairwise(bounds)]
 
     @torch.no_grad()
     def evaluate(
@@ -324,8 +326,9 @@ class Supernet:
         Raises:
             InputError: a network's loss is not finite, or there is no such batch.
         """
-        known = [] if activations is None else [activations.of((i, False)) for i in sorted(batches)]
-        told = zip(*self._outcomes(genomes, self.batches(batches), known), strict=True)
+        numbers = sorted(set(batches))
+        known = [] if activations is None else [activations.of((i, False)) for i in numbers]
+        told = zip(*self._outcomes(genomes, self.batches(numbers), known), strict=True)
         wrong, loss = (torch.cat(values, dim=1).cpu().numpy() for values in told)
         self._check_losses(genomes, loss.sum(axis=1))
         return wrong, loss
@@ -338,27 +341,36 @@ class Supernet:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Outcomes of each batch, in order.
 
-        With activations at hand, which take more memory than what is under way, a CPU scores
-        several batches at once.
+        With memory for activations a CPU scores several batches at once.
         """
         known = list(known)
         jobs = zip(batches, chain(known, repeat(None)), strict=False)
         threads = torch.get_num_threads()
-        if self.device.type != "cpu" or threads < 2 or len(known) < 2:
+        # Where members have several threads each, going from these to all of them and back for
+        # statistics has not been measured.
+        at_once = AT_ONCE if self.device.type == "cpu" and threads // AT_ONCE == 1 else 1
+        if at_once == 1 or len(known) < 2 or not known[0].limit:
             for (images, labels), at_hand in jobs:
                 yield self._outcomes_of(genomes, images, labels, at_hand)
             return
+        ended = threading.Event()
 
         def score(job: tuple[tuple[Tensor, Tensor], OfBatch | None]) -> tuple[Tensor, Tensor]:
             (images, labels), at_hand = job
+            memory = BRANCH_MEMORY / at_once
             with summed_by(threads):
-                return self._outcomes_of(genomes, images, labels, at_hand)
+                return self._outcomes_of(genomes, images, labels, at_hand, memory, ended.is_set)
 
-        team = Team(AT_ONCE)
+        team = Team(at_once)
         try:
             while some := list(islice(jobs, 2 * team.size)):
-                yield from team.map(score, some)
+                together = len(some) - len(some) % team.size
+                yield from team.map(score, some[:together])
+                # A last one has all threads.
+                for (images, labels), at_hand in some[together:]:
+                    yield self._outcomes_of(genomes, images, labels, at_hand)
         finally:
+            ended.set()  # so that an interrupted caller need not wait for long
             team.end()
             torch.set_num_threads(threads)  # of threads that begin from now on
 
@@ -369,14 +381,18 @@ class Supernet:
         images: Tensor,
         labels: Tensor,
         known: OfBatch | None,
+        memory: float = BRANCH_MEMORY,
+        ended: Callable[[], bool] = lambda: False,
     ) -> tuple[Tensor, Tensor]:
         wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
         loss = torch.empty(len(genomes), len(labels), device=self.device)
         with mixed_precision(self.device):
-            paths = self.network.each(images, genomes, memory=BRANCH_MEMORY, known=known)
+            paths = self.network.each(images, genomes, memory=memory, known=known)
             for i, logits in enumerate(paths):
                 wrong[i] = logits.argmax(1) != labels
                 loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")
+                if ended():
+                    break
         return wrong, loss
 
     def _check_losses(self, genomes: Sequence[tuple[int, ...]], losses: np.ndarray) -> None:

@@ -21,6 +21,11 @@ class Team:
 
     Args:
         most: members, at most; fewer where torch has fewer threads.
+
+    Attributes:
+        size: members.
+        share: threads of each.
+        threads: of the caller.
     """
 
     def __init__(self, most: int) -> None:
@@ -47,6 +52,7 @@ class Team:
 
         Without it a step of a small network took twice as long.
         """
+        self.threads = torch.get_num_threads()
         torch.set_num_threads(self.share)
         try:
             yield

@@ -226,6 +226,16 @@ def test_all_looks_together_are_wrong_as_often_as_allowed(alpha):
     assert crossed.mean() == pytest.approx(alpha, abs=0.004)
 
 
+def test_few_batches_have_a_critical_value_of_their_own():
+    """Of four batches three have a look at their end, whatever looks were planned."""
+    few, _ = race_of("confident", np.zeros((1, 400)), batch=100)
+    many, _ = race_of("confident", np.zeros((1, 400)), batch=10)
+    none, _ = race_of("confident", np.zeros((1, 400)), batch=400)
+    assert [len(race.parts) for race in (few, many, none)] == [4, LOOKS + 1, 1]
+    assert few.critical == critical_value(clock(np.array([100, 200, 300]), 400), 1 - few.confidence)
+    assert few.critical < many.critical
+
+
 def test_critical_values_are_those_of_the_literature():
     """Pocock's constants for equally spaced looks, two-sided 5 % (one-sided 2.5 %)."""
     for looks, constant in ((1, 1.960), (2, 2.178), (5, 2.413)):
@@ -323,6 +333,21 @@ def test_confident_saves_more_than_exact(digits):
         problem.evaluate(X)
         scored.append(problem.images_scored)
     assert scored[0] > scored[1] > scored[2]
+
+
+@pytest.mark.parametrize("racing", ["exact", "confident"])
+def test_a_race_has_the_same_outcome_on_two_threads(digits, racing):
+    import torch
+
+    one, two = raced(digits, racing), raced(digits, racing)
+    F = one.evaluate(digits[2])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(two.evaluate(digits[2]), F)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(one.images_saved(digits[2]), two.images_saved(digits[2]))
 
 
 def test_another_supernet_begins_another_race(digits):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -106,13 +107,14 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_batches_that_are_scored_at_once_have_the_same_numbers(two_threads):
+@pytest.mark.parametrize("space", ["macro", "mobile-cifar", "nb201", "darts"])
+def test_batches_that_are_scored_at_once_have_the_same_numbers(two_threads, space):
     """Sums over 32,000 pixels are shared among threads, and depend on how many there are."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (500, 3, 32, 32), dtype=np.uint8)
     data = from_tensors(images, np.arange(500) % 10, num_classes=10, validation=375)
-    supernet = Supernet(get_space("macro"), data, 0.25)
-    X = supernet.space.sample(4, rng)
+    supernet = Supernet(get_space(space), data, 0.25)
+    X = supernet.space.sample(2, rng)
     alone = supernet.evaluate(X)
     workers = set()
     hook = supernet.network.head.register_forward_hook(
@@ -121,13 +123,64 @@ def test_batches_that_are_scored_at_once_have_the_same_numbers(two_threads):
     together = supernet.evaluate(X, activations=Activations(10**9))
     hook.remove()
     np.testing.assert_array_equal(alone.loss, together.loss)
-    assert len(workers) == 2 and {threads for _, threads in workers} == {1}
-    assert threading.get_ident() not in {worker for worker, _ in workers}
+    # Two of three batches at once, and the last one on all threads.
+    assert sorted(threads for _, threads in workers) == [1, 1, 2]
+    assert (threading.get_ident(), 2) in workers
     told = []
     later = threading.Thread(target=lambda: told.append(torch.get_num_threads()))
     later.start()
     later.join()
     assert told == [2] and torch.get_num_threads() == 2
+
+
+def test_without_memory_for_activations_batches_are_scored_one_by_one(two_threads, supernet):
+    callers = set()
+    hook = supernet.network.head.register_forward_hook(
+        lambda *_: callers.add(threading.get_ident())
+    )
+    X = supernet.space.sample(3, np.random.default_rng(0))
+    supernet.evaluate(X, activations=Activations(0))
+    supernet.evaluate(X)
+    hook.remove()
+    assert callers == {threading.get_ident()}
+
+
+def test_an_interrupted_caller_does_not_wait_for_all_networks(two_threads, supernet):
+    """Control and C, while members are at their first networks."""
+    ended, begun = threading.Event(), threading.Barrier(3)
+    forwards = []
+
+    def hook(*_):
+        forwards.append(threading.get_ident())
+        if forwards.count(threading.get_ident()) == 1:
+            begun.wait()
+            ended.wait()
+
+    handle = supernet.network.head.register_forward_hook(hook)
+    X = supernet.space.sample(40, np.random.default_rng(0))
+    outcomes = supernet._outcomes(
+        [tuple(x) for x in np.unique(supernet.space.canonical(X), axis=0).tolist()],
+        supernet.batches(),
+        [Activations(10**6).of(0), Activations(10**6).of(1)],
+    )
+    failed = threading.Timer(0.0, lambda: (begun.wait(), time.sleep(0.2), ended.set()))
+    failed.start()
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupted(self, job, each):
+        for one in each:
+            self._pool.submit(job, one)
+        while len(forwards) < 2:
+            time.sleep(0.01)
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr("evonas.training.team.Team.map", interrupted)
+        next(outcomes)
+    handle.remove()
+    assert len(forwards) == 2
 
 
 def test_an_error_of_one_of_several_batches_is_told(two_threads, supernet, monkeypatch):

@@ -54,6 +54,14 @@ def test_scores_do_not_depend_on_the_company(trained, space):
     assert together.loss.tolist() == [s.loss[0] for s in alone]
 
 
+def test_sizes_of_batches_are_those_that_are_scored(monkeypatch, trained):
+    for most in (1000, 60, 7):
+        monkeypatch.setattr("evonas.supernet.supernet.EVALUATION_BATCH", most)
+        monkeypatch.setattr(trained, "_validation", None)
+        assert trained.batch_sizes == [len(labels) for _, labels in trained.batches()]
+        assert trained.validation_batches == len(trained.batch_sizes)
+
+
 def test_scores_on_some_batches_add_up_to_those_on_all(trained, space):
     X = genomes(space, 4)
     sizes = [len(labels) for _, labels in trained.batches()]

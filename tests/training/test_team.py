@@ -42,7 +42,12 @@ def test_the_caller_and_later_threads_keep_theirs():
     later.start()
     later.join()
     assert told == [4] and torch.get_num_threads() == 4
-    with team.lead():
-        assert torch.get_num_threads() == 2
-    assert torch.get_num_threads() == 4
+    for threads in (4, 3):
+        torch.set_num_threads(threads)
+        with team.lead():
+            assert torch.get_num_threads() == 2
+            with team.rest():
+                assert torch.get_num_threads() == threads
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == threads
     team.end()
