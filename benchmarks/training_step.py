@@ -28,9 +28,10 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
 from evonas.config import TrainingConfig
-from evonas.data import from_tensors
-from evonas.device import resolve_device
+from evonas.data import SearchData, from_tensors
+from evonas.device import resolve_device, wait
 from evonas.spaces import get_space
+from evonas.spaces.blocks import Residual, conv
 from evonas.supernet import Supernet
 from evonas.supernet.paths import get_single_paths
 from evonas.training import Trainer
@@ -89,34 +90,26 @@ class Stack(nn.Sequential):
         blocks = max(1, round(macs / _macs_of_block(channels)))
         super().__init__(
             nn.Conv2d(3, channels, 3, 1, 1, bias=False),
-            *(Residual(channels) for _ in range(blocks)),
+            *(_block(channels) for _ in range(blocks)),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Linear(channels, 10),
         )
 
 
+def _block(channels: int) -> nn.Module:
+    branch = Residual(
+        conv(channels, channels, kernel=3),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        conv(channels, channels, kernel=3),
+        nn.BatchNorm2d(channels),
+    )
+    return nn.Sequential(branch, nn.ReLU())
+
+
 def _macs_of_block(channels: int) -> int:
     return 2 * 9 * channels**2 * 32 * 32
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity."""
-
-    def __init__(self, channels: int) -> None:
-        """As many channels in as out."""
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features of the same shape."""
-        return torch.relu(x + self.body(x))
 
 
 class Chosen:
@@ -129,17 +122,22 @@ class Chosen:
         return self.genomes
 
 
-def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
-    """Seconds of steps of the supernet, stand-alone networks and a stack, (pairs, 3)."""
+def noise(batch: int, rng: np.random.Generator) -> tuple[SearchData, TrainingConfig]:
+    """CIFAR-sized data for four batches of so many images, and how to train on them."""
+    images = rng.integers(0, 256, (4 * batch, 3, 32, 32), dtype=np.uint8)
+    labels = rng.integers(0, 10, len(images))
+    data = from_tensors(images, labels, num_classes=10, device=resolve_device("auto"))
+    return data, TrainingConfig(
+        steps=10**6, batch_size=batch, lr=0.1, weight_decay=5e-4, label_smoothing=0.1
+    )
+
+
+def measure(space_name: str, paths: str, pairs: int, batch: int) -> tuple[np.ndarray, int]:
+    """Seconds of steps of supernet, stand-alone networks and stack, (pairs, 3); its images."""
     rng = np.random.default_rng(0)
     space, strategy, chosen = get_space(space_name), get_single_paths(paths), Chosen()
     k = len(strategy.sample(space, rng))
-    images = rng.integers(0, 256, (4 * batch * k, 3, 32, 32), dtype=np.uint8)
-    labels = rng.integers(0, 10, len(images))
-    data = from_tensors(images, labels, num_classes=10, device=resolve_device("auto"))
-    config = TrainingConfig(
-        steps=10**6, batch_size=batch * k, lr=0.1, weight_decay=5e-4, label_smoothing=0.1
-    )
+    data, config = noise(batch * k, rng)
     supernet = Supernet(space, data)
     shared = supernet.trainer(config, paths=chosen)
     device = supernet.device
@@ -176,11 +174,10 @@ def measure(space_name: str, paths: str, pairs: int, batch: int) -> np.ndarray:
         for which in (0, 1, 2) if pair % 2 else (1, 0, 2):
             start = time.perf_counter()
             steps[which]()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            wait(device)
             row[which] = time.perf_counter() - start
         times.append(row)
-    return np.array(times[3:])
+    return np.array(times[3:]), len(labels)
 
 
 def step_ratio(space: str, paths: str, pairs: int, batch: int = BATCH) -> Step:
@@ -192,7 +189,7 @@ def step_ratio(space: str, paths: str, pairs: int, batch: int = BATCH) -> Step:
         pairs: of steps.
         batch: images of each path.
     """
-    times = measure(space, paths, pairs, batch)
+    times, images = measure(space, paths, pairs, batch)
     ratios = times[:, 0] / times[:, 1]
     interval = bootstrap(
         (ratios,), np.median, confidence_level=0.95, rng=np.random.default_rng(0)
@@ -202,7 +199,7 @@ def step_ratio(space: str, paths: str, pairs: int, batch: int = BATCH) -> Step:
         paths,
         batch,
         pairs,
-        batch * len(get_single_paths(paths).sample(get_space(space), np.random.default_rng(0))),
+        images,
         *(float(np.median(column)) for column in times.T),
         float(np.median(ratios)),
         float(interval.low),
@@ -222,13 +219,7 @@ def profile(space_name: str, width: float, batch: int) -> None:
         width: of the supernet.
         batch: images of a step.
     """
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (4 * batch, 3, 32, 32), dtype=np.uint8)
-    labels = rng.integers(0, 10, len(images))
-    data = from_tensors(images, labels, num_classes=10, device=resolve_device("auto"))
-    config = TrainingConfig(
-        steps=10**6, batch_size=batch, lr=0.1, weight_decay=5e-4, label_smoothing=0.1
-    )
+    data, config = noise(batch, np.random.default_rng(0))
     supernet = Supernet(get_space(space_name), data, width)
     trainer = supernet.trainer(config)
     on_cuda = supernet.device.type == "cuda"
@@ -239,8 +230,7 @@ def profile(space_name: str, width: float, batch: int) -> None:
         start = time.perf_counter()
         for inputs, labels in itertools.islice(batches, STEPS):
             trainer.train_step(inputs, labels)
-        if on_cuda:
-            torch.cuda.synchronize(supernet.device)
+        wait(supernet.device)
         return (time.perf_counter() - start) / STEPS
 
     steps()

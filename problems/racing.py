@@ -167,12 +167,12 @@ class Race:
             raise InputError(f"a confidence of {confidence:g}; give one above 0.5 and below 1")
         self.mode, self.confidence, self.unit = mode, confidence, unit
         self.images = images = sum(sizes)
-        self.common = min(COMMON, COMMON_SHARE * images)
+        common = min(COMMON, COMMON_SHARE * images)
         ends = np.cumsum(sizes)
         if mode == "exact":
-            self.parts = parts_of(sizes, ends[ends >= self.common][::EXACT_EVERY])
+            self.parts = parts_of(sizes, ends[ends >= common][::EXACT_EVERY])
         else:
-            self.parts = parts_of(sizes, looks_of(self.common, images))
+            self.parts = parts_of(sizes, looks_of(common, images))
             seen = [int(ends[part.stop - 1]) for part in self.parts[:-1]]
             self.critical = critical_value(clock(np.array(seen), images), 1 - confidence)
         self._outcomes = outcomes
@@ -385,19 +385,16 @@ def critical_value(clocks: np.ndarray, alpha: float) -> float:
     accumulating data, 1969).
 
     Args:
-        clocks: inverse variances at the looks, rising, (looks,); none need no value.
+        clocks: inverse variances at the looks, rising, (looks,).
         alpha: probability that a mean ever does, above 0 and below 0.5.
     """
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE)
-
-    if not len(clocks):
-        return 0.0
 
     def crossed(z: float) -> float:
         half = (z + LEAST) / 2
         at, w = half * (nodes + 1) - LEAST, half * weights
         density = _normal(at, 1.0)
-        for before, now in pairwise(np.unique(clocks)):
+        for before, now in pairwise(clocks):
             kept = math.sqrt(before / now)
             density = _normal(at[:, None] - kept * at, math.sqrt(1 - before / now)) @ (w * density)
         return 1 - float(w @ density)

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,22 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread_again(one_thread) -> None:
-    """A run in the process of the tests sets its own number of threads."""
+def one_thread_again(one_thread) -> Iterator[None]:
+    """A run in the process of the tests, and some of the tests, set their own number of threads."""
     import torch
 
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two threads in a test."""
+    from evonas.device import cpu_threads
+
+    with cpu_threads(2):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,17 +16,6 @@ from evonas.data.policy import Augmentation
 from evonas.errors import InputError
 
 
-def in_order(n: int, batch_size: int) -> list[int]:
-    """Where batches of n images in a fixed order begin, and the last one ends.
-
-    Args:
-        n: images.
-        batch_size: images of a batch, at most; they are shared evenly.
-    """
-    steps = -(-n // batch_size)
-    return [i * n // steps for i in range(steps + 1)]
-
-
 @dataclass(frozen=True, eq=False)
 class Images(ABC):
     """One part of a data set (training, validation or test), immutable.
@@ -141,10 +130,20 @@ class Images(ABC):
             draws = draw(used, self.shape, policy, generator, self.device)
         return self._shuffled(order, batch_size, policy, draws, channels_last)
 
+    def spans(self, batch_size: int) -> list[tuple[int, int]]:
+        """First image of each batch in the fixed order, and the one after its last.
+
+        Args:
+            batch_size: images in a batch, at most; they are shared evenly.
+        """
+        n = len(self)
+        steps = -(-n // batch_size)
+        return list(pairwise(i * n // steps for i in range(steps + 1)))
+
     def _in_order(
         self, batch_size: int, channels_last: bool, only: Collection[int] | None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        spans = list(pairwise(in_order(len(self), batch_size)))
+        spans = self.spans(batch_size)
         if only is not None:
             spans = [span for number, span in enumerate(spans) if number in only]
         pixels = self._pixels([torch.arange(a, b) for a, b in spans])

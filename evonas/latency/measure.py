@@ -15,7 +15,7 @@ from evonas.atomic import write_text_atomic
 from evonas.config import LatencyConfig
 from evonas.data.registry import find_data
 from evonas.data.source import Request
-from evonas.device import resolve_device
+from evonas.device import cpu_threads, resolve_device
 from evonas.errors import InputError
 from evonas.latency.design import make_design
 from evonas.latency.fit import Agreement, fit_table
@@ -133,7 +133,7 @@ def measure_latency(config: LatencyConfig, *, progress: Progress | None = None) 
     progress = progress or open_progress(quiet=True)
     import torch
 
-    from evonas.latency.timing import build_all, cpu_threads, time_all
+    from evonas.latency.timing import build_all, time_all
 
     X = np.concatenate([design.fitted, design.checked])
     generator = torch.Generator().manual_seed(config.seed)

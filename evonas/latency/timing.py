@@ -1,14 +1,14 @@
 """Times of whole networks, measured in rounds so that a machine's moods reach all alike."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from evonas.device import wait
 from evonas.spaces import SearchSpace
 
 # Passes timed at each visit of a network, after one that is not: it warms the caches.
@@ -70,28 +70,16 @@ def time_all(
         float64 (rounds, PASSES, networks).
     """
     seconds = np.empty((rounds, PASSES, len(networks)))
-    wait = torch.cuda.synchronize if images.is_cuda else (lambda: None)
     with torch.inference_mode():
         for i in range(rounds):
             for at in random_state.permutation(len(networks)):
                 network = networks[at]
                 network(images)
                 for j in range(PASSES):
-                    wait()
+                    wait(images.device)
                     start = time.perf_counter()
                     network(images)
-                    wait()
+                    wait(images.device)
                     seconds[i, j, at] = time.perf_counter() - start
                 advance(1)
     return seconds
-
-
-@contextmanager
-def cpu_threads(threads: int) -> Iterator[None]:
-    """Torch computes with so many CPU threads, and afterwards with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from evonas.device import cpu_threads
 from evonas.errors import InputError
 from evonas.spaces import CellSpace, ChainSpace, SearchSpace
 from evonas.spaces.blocks import Residual, Zero
@@ -368,12 +369,8 @@ class BatchStatistics(nn.BatchNorm2d):
         threads = getattr(_sums, "threads", None)
         if threads is None or not x.is_cpu:
             return super().forward(x)
-        own = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
+        with cpu_threads(threads):
             return super().forward(x)
-        finally:
-            torch.set_num_threads(own)
 
 
 _sums = threading.local()

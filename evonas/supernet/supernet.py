@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, pairwise, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch.nn import functional as F
 import evonas.supernet.darts  # noqa: F401  it registers its kind of shared network
 from evonas.config import TrainingConfig
 from evonas.data import ImageTensors, SearchData, from_tensors, get_data
-from evonas.data.images import in_order
 from evonas.data.memory import default_limit
 from evonas.device import keep_memory
 from evonas.errors import InputError
@@ -53,6 +52,9 @@ BRANCH_MEMORY = 2**30
 # Batches that a CPU scores at once, each on its share of the threads: small layers hardly gain from
 # a second one. 10 networks of `macro` at a quarter of the width, 2 cores: 1.45 times faster.
 AT_ONCE = 2
+
+# Images and labels of a batch, and its activations at hand.
+Job = tuple[tuple[Tensor, Tensor], OfBatch | None]
 
 
 class Supernet:
@@ -196,8 +198,7 @@ class Supernet:
     @property
     def batch_sizes(self) -> list[int]:
         """Validation images of each of them."""
-        bounds = in_order(len(self.data.validation), EVALUATION_BATCH)
-        return [end - begin for begin, end in pairwise(bounds)]
+        return [end - first for first, end in self.data.validation.spans(EVALUATION_BATCH)]
 
     @torch.no_grad()
     def evaluate(
@@ -346,44 +347,42 @@ class Supernet:
         known = list(known)
         jobs = zip(batches, chain(known, repeat(None)), strict=False)
         threads = torch.get_num_threads()
+
+        def alone(job: Job) -> tuple[Tensor, Tensor]:
+            return self._outcomes_of(genomes, *job)
+
         # Where members have several threads each, going from these to all of them and back for
         # statistics has not been measured.
-        at_once = AT_ONCE if self.device.type == "cpu" and threads // AT_ONCE == 1 else 1
-        if at_once == 1 or len(known) < 2 or not known[0].limit:
-            for (images, labels), at_hand in jobs:
-                yield self._outcomes_of(genomes, images, labels, at_hand)
+        shared_out = self.device.type == "cpu" and threads // AT_ONCE == 1
+        if not shared_out or len(known) < 2 or not known[0].limit:
+            yield from map(alone, jobs)
             return
         ended = threading.Event()
 
-        def score(job: tuple[tuple[Tensor, Tensor], OfBatch | None]) -> tuple[Tensor, Tensor]:
-            (images, labels), at_hand = job
-            memory = BRANCH_MEMORY / at_once
+        def at_once(job: Job) -> tuple[Tensor, Tensor]:
             with summed_by(threads):
-                return self._outcomes_of(genomes, images, labels, at_hand, memory, ended.is_set)
+                return self._outcomes_of(genomes, *job, BRANCH_MEMORY / AT_ONCE, ended.is_set)
 
-        team = Team(at_once)
+        team = Team(AT_ONCE)
         try:
-            while some := list(islice(jobs, 2 * team.size)):
-                together = len(some) - len(some) % team.size
-                yield from team.map(score, some[:together])
-                # A last one has all threads.
-                for (images, labels), at_hand in some[together:]:
-                    yield self._outcomes_of(genomes, images, labels, at_hand)
+            while some := list(islice(jobs, 2 * AT_ONCE)):
+                together = len(some) - len(some) % AT_ONCE
+                yield from team.map(at_once, some[:together])
+                yield from map(alone, some[together:])  # a last one has all threads
         finally:
             ended.set()  # so that an interrupted caller need not wait for long
             team.end()
-            torch.set_num_threads(threads)  # of threads that begin from now on
 
     @torch.no_grad()
     def _outcomes_of(
         self,
         genomes: Sequence[tuple[int, ...]],
-        images: Tensor,
-        labels: Tensor,
+        batch: tuple[Tensor, Tensor],
         known: OfBatch | None,
         memory: float = BRANCH_MEMORY,
         ended: Callable[[], bool] = lambda: False,
     ) -> tuple[Tensor, Tensor]:
+        images, labels = batch
         wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
         loss = torch.empty(len(genomes), len(labels), device=self.device)
         with mixed_precision(self.device):

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from evonas.device import cpu_threads
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -53,20 +55,12 @@ class Team:
         Without it a step of a small network took twice as long.
         """
         self.threads = torch.get_num_threads()
-        torch.set_num_threads(self.share)
-        try:
+        with cpu_threads(self.share):
             yield
-        finally:
-            torch.set_num_threads(self.threads)
 
-    @contextmanager
-    def rest(self) -> Iterator[None]:
+    def rest(self) -> AbstractContextManager[None]:
         """Have all threads while members have none, within `lead`."""
-        torch.set_num_threads(self.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(self.share)
+        return cpu_threads(self.threads)
 
     def map(self, job: Callable[[A], T], each: Iterable[A]) -> list[T]:
         """What a job returns for each; begun in this order.
@@ -77,8 +71,9 @@ class Team:
         return list(self._pool.map(job, each))
 
     def end(self) -> None:
-        """Let the members go."""
+        """Let the members go; threads that begin from now on have as many as the caller."""
         self._pool.shutdown()
+        torch.set_num_threads(torch.get_num_threads())
 
 
 def add_gradients(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:

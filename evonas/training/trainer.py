@@ -316,7 +316,7 @@ class Trainer:
             for loss, gradients in team.map(self._apart, parts[:together]):
                 add_gradients(self.parameters, gradients)
                 total += loss
-        with team.rest() if team else nullcontext():
+        with team.rest() if team and together < k else nullcontext():
             for more, part, truth in parts[together:]:
                 loss = self._loss(part, truth, more)
                 loss.backward()

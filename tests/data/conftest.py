@@ -7,18 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from evonas.data import fashion_mnist
 from evonas.data.fashion_mnist import FILES
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from evonas.device import cpu_threads
 from evonas.errors import InputError
 from evonas.problems.racing import (
     FIRST,
@@ -337,16 +338,10 @@ def test_confident_saves_more_than_exact(digits):
 
 @pytest.mark.parametrize("racing", ["exact", "confident"])
 def test_a_race_has_the_same_outcome_on_two_threads(digits, racing):
-    import torch
-
     one, two = raced(digits, racing), raced(digits, racing)
     F = one.evaluate(digits[2])
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with cpu_threads(2):
         np.testing.assert_array_equal(two.evaluate(digits[2]), F)
-    finally:
-        torch.set_num_threads(before)
     np.testing.assert_array_equal(one.images_saved(digits[2]), two.images_saved(digits[2]))
 
 

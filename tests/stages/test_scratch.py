@@ -30,12 +30,6 @@ PROMOTED = [*SMALL[:-1], 2, "--algorithm", "nsga2", "--pop-size", 4, "--evaluati
             "--scratch.promotion", 1, "--threads", 2]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def threads_of_the_tests():
-    yield
-    torch.set_num_threads(1)
-
-
 def arguments(*more) -> list[str]:
     return ["run", *map(str, more), "--quiet"]
 

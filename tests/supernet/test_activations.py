@@ -99,14 +99,6 @@ def test_copies_and_pickles_are_light():
     assert (empty.limit, len(empty), empty.nbytes) == (1000, 0, 0)
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("space", ["macro", "mobile-cifar", "nb201", "darts"])
 def test_batches_that_are_scored_at_once_have_the_same_numbers(two_threads, space):
     """Sums over 32,000 pixels are shared among threads, and depend on how many there are."""

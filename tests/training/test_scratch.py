@@ -257,14 +257,6 @@ def test_an_average_of_the_weights_is_what_remains(make, few_digits, config):
 # -- several at once --------------------------------------------------------------------------
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def train_all(make, data, config, texts, at_once):
     def job(text, stop):
         return train_network(make(text), data, config, seed=3, stop=stop)

@@ -5,15 +5,14 @@ import threading
 import pytest
 import torch
 
+from evonas.device import cpu_threads
 from evonas.training.team import Team
 
 
 @pytest.fixture(autouse=True)
 def four_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
+    with cpu_threads(4):
+        yield
 
 
 @pytest.mark.parametrize(("most", "size", "share"), [(2, 2, 2), (3, 3, 1), (9, 4, 1)])

@@ -6,6 +6,7 @@ from torch import nn
 import evonas.training.trainer
 from evonas.config import TrainingConfig
 from evonas.data import from_tensors
+from evonas.device import cpu_threads
 from evonas.errors import InputError
 from evonas.training import Trainer, TrainingDiverged
 from evonas.training.replay import NotRecorded, _chosen_kernels
@@ -50,13 +51,9 @@ def test_it_learns(data):
 
 def one_by_one(trainer: Trainer, steps: int) -> None:
     """So many steps, all passes on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with cpu_threads(1):
         for _ in range(steps):
             trainer.train_step(*next(iter(trainer.epoch())))
-    finally:
-        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
@@ -79,15 +76,11 @@ def test_passes_at_once_are_those_one_by_one(data, threads, monkeypatch):
                 passes=lambda random_state: [(True,), (False,), (random_state.random() < 0.5,)],
             )
         )  # fmt: skip
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with cpu_threads(threads):
         for _ in range(5):
             trainers[0].train_step(*next(iter(trainers[0].epoch())))
         assert torch.get_num_threads() == threads
         assert trainers[0]._team.size == min(3, threads)
-    finally:
-        torch.set_num_threads(before)
     one_by_one(trainers[1], 5)
     assert trainers[1]._team is None
     torch.testing.assert_close(weights(nets[0]), weights(nets[1]))
@@ -468,7 +461,7 @@ def test_weights_ruined_by_the_last_step_of_an_epoch_reach_no_checkpoint(data, t
 
 
 @pytest.mark.parametrize(("macs", "last"), [(0.0, 1), (1e12, 2)])
-def test_of_three_heavy_passes_the_last_has_all_threads(data, macs, last):
+def test_of_three_heavy_passes_the_last_has_all_threads(two_threads, data, macs, last):
     """Two at once on a thread each, and then one on both."""
     net, seen = network(), []
 
@@ -476,14 +469,9 @@ def test_of_three_heavy_passes_the_last_has_all_threads(data, macs, last):
         seen.append((number, torch.get_num_threads()))
         return net(images)
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        trainer = Trainer(
-            net, data, settings(), forward=forward, passes=lambda _: [(0,), (1,), (2,)], macs=macs
-        )
-        trainer.train_step(*next(iter(trainer.epoch())))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    trainer = Trainer(
+        net, data, settings(), forward=forward, passes=lambda _: [(0,), (1,), (2,)], macs=macs
+    )
+    trainer.train_step(*next(iter(trainer.epoch())))
+    assert torch.get_num_threads() == 2
     assert sorted(seen) == [(0, 1), (1, 1), (2, last)]
