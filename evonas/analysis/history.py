@@ -31,7 +31,8 @@ class History:
         name: of the run, for titles.
         details: more numbers of the algorithm by name, float64, NaN where there was none; of
             `MultiDistributionSearch` for each distribution m, from 1, `effective_samples_m`,
-            `entropy_m` (nats) and `step_m` (Fisher norm).
+            `entropy_m` (nats) and `step_m` (Fisher norm); of a raced search `images_saved`, the
+            validation images that its new networks were not scored on.
     """
 
     generation: np.ndarray

@@ -298,7 +298,7 @@ class _Loop:
         }
         tell = getattr(self.algorithm, "search_details", None)
         details = dict(tell()) if callable(tell) else {}
-        if report.images_saved:
+        if getattr(self.problem, "racing", "off") != "off":
             details["images_saved"] = report.images_saved
         self.journal.append([line | ({"details": details} if details else {})])
 
