@@ -353,7 +353,7 @@ def algorithm(repeats: int) -> Iterator[Row]:
 
 def drawn(frame: pd.DataFrame) -> Figure:
     """Shares of the limit, and times of generations."""
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     rows = frame[frame["part"] == "population"].reset_index(drop=True)
     places = np.arange(len(rows))
@@ -364,17 +364,17 @@ def drawn(frame: pd.DataFrame) -> Figure:
     left.invert_yaxis()
     left.set_xlabel("times faster than one by one")
     left.legend(frameon=False, fontsize=7)
-    rows = frame[frame["part"] == "algorithm"]
-    right.loglog(rows["networks"], 1e3 * rows["seconds"], "o-", color="#0072b2", label="evonas")
-    right.loglog(
-        rows["networks"],
-        1e3 * rows["seconds"] * rows["ratio"],
-        "s--",
-        color="#999999",
-        label="pymoo, integer recipe",
-    )
-    right.set_xlabel("genomes of the space")
-    right.set_ylabel("ms per generation")
+    rows = frame[frame["part"] == "algorithm"].sort_values("networks")
+    ours, places = 1e3 * rows["seconds"], np.arange(len(rows))
+    right.barh(places - 0.2, ours * rows["ratio"], 0.4, color="#bbbbbb", label="pymoo's integers")
+    right.barh(places + 0.2, ours, 0.4, color="#0072b2", label="evonas")
+    names = [
+        f"{r.space}, $10^{{{np.log10(r.networks):.0f}}}$: {r.what.partition(',')[0]}"
+        for r in rows.itertuples()
+    ]
+    right.set_yticks(places, names, fontsize=7)
+    right.invert_yaxis()
+    right.set_xlabel("ms per generation")
     right.legend(frameon=False, fontsize=7)
     return figure
 
