@@ -1,9 +1,9 @@
 """Passes of one step at the same time, each on its share of a CPU's threads."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
@@ -27,14 +27,13 @@ class Team:
     Attributes:
         size: members.
         share: threads of each.
-        threads: of the caller.
     """
 
     def __init__(self, most: int) -> None:
         """Start all members."""
         threads = torch.get_num_threads()
         self.size = max(1, min(threads, most))
-        self.share, self.threads = threads // self.size, threads
+        self.share = threads // self.size
         began = threading.Barrier(self.size + 1)
 
         def begin() -> None:
@@ -48,19 +47,12 @@ class Team:
         began.wait()
         torch.set_num_threads(threads)  # it is what threads have that begin from now on
 
-    @contextmanager
-    def lead(self) -> Iterator[None]:
+    def lead(self) -> AbstractContextManager[None]:
         """Leave the threads to the members, but for a share: those of the caller spin for a while.
 
         Without it a step of a small network took twice as long.
         """
-        self.threads = torch.get_num_threads()
-        with cpu_threads(self.share):
-            yield
-
-    def rest(self) -> AbstractContextManager[None]:
-        """Have all threads while members have none, within `lead`."""
-        return cpu_threads(self.threads)
+        return cpu_threads(self.share)
 
     def map(self, job: Callable[[A], T], each: Iterable[A]) -> list[T]:
         """What a job returns for each; begun in this order.

@@ -463,18 +463,24 @@ def test_weights_ruined_by_the_last_step_of_an_epoch_reach_no_checkpoint(data, t
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize(("macs", "last"), [(0.0, 1), (1e12, 2)])
-def test_of_three_heavy_passes_the_last_has_all_threads(two_threads, data, macs, last):
-    """Two at once on a thread each, and then one on both."""
+@pytest.mark.parametrize(
+    ("macs", "half", "threads"),
+    [(0.0, 0.0, 1), (2.0, 0.0, 2), (2.0, 1.0, 1)],  # half the side is a quarter of the pixels
+)
+def test_heavy_passes_have_all_threads_one_by_one(
+    two_threads, data, monkeypatch, macs, half, threads
+):
     net, seen = network(), []
+    monkeypatch.setattr(evonas.training.trainer, "HEAVY", 5.0)
 
     def forward(images, number):
         seen.append((number, torch.get_num_threads()))
         return net(images)
 
     trainer = Trainer(
-        net, data, settings(), forward=forward, passes=lambda _: [(0,), (1,), (2,)], macs=macs
-    )
+        net, data, settings(batch_size=12, half_resolution=half), forward=forward,
+        passes=lambda _: [(0,), (1,), (2,)], macs=macs,
+    )  # fmt: skip
     trainer.train_step(*next(iter(trainer.epoch())))
     assert torch.get_num_threads() == 2
-    assert sorted(seen) == [(0, 1), (1, 1), (2, last)]
+    assert sorted(seen) == [(number, threads) for number in range(3)]
