@@ -2,6 +2,7 @@
 
     python benchmarks/training_step.py [--space macro] [--paths uniform] [--pairs 60] [--threads 2]
     python benchmarks/training_step.py --profile [--space macro] [--width 1]
+    python benchmarks/training_step.py --precision [--space macro] [--width 1] [--paths uniform]
 
 A step of a supernet trains one path (uniform) or several, each on its part of the batch; beside it
 the same genomes are trained as stand-alone networks, each on the same part of the same batch, with
@@ -11,14 +12,14 @@ second beside those of a plain stack of residual blocks of as many multiply-adds
 on the same batch in the same turns.
 
 With --profile it says instead which operations the time of a step of one path goes to, its data
-included.
+included; with --precision, what a step in bfloat16 takes of one in float32.
 """
 
 import argparse
 import itertools
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from evonas.device import resolve_device, wait
 from evonas.spaces import get_space
 from evonas.spaces.blocks import Residual, conv
 from evonas.supernet import Supernet
+from evonas.supernet.calibration import bfloat16_ratio, settle_precision
 from evonas.supernet.paths import get_single_paths
 from evonas.training import Trainer
 
@@ -254,6 +256,28 @@ def profile(space_name: str, width: float, batch: int) -> None:
     print(f"{100 * others / whole:5.1f} %           {len(events[OPERATIONS:])} others")
 
 
+def compare_precisions(space_name: str, paths: str, width: float, batch: int, pairs: int) -> None:
+    """Print what a step in bfloat16 takes of one in float32, and what a run would choose.
+
+    Args:
+        space_name: name of a space.
+        paths: "uniform" or "fair".
+        width: of the supernet.
+        batch: images of each path.
+        pairs: of steps.
+    """
+    space, rng = get_space(space_name), np.random.default_rng(0)
+    data, config = noise(batch * len(get_single_paths(paths).sample(space, rng)), rng)
+    config = replace(config, paths=paths)
+    supernet = Supernet(space, data, width)
+    ratio = bfloat16_ratio(supernet, config, pairs=pairs)
+    print(
+        f"{space_name}, width {width:g}, {paths}, batch {batch}: a step in bfloat16 takes "
+        f"{ratio:.2f} of one in float32 ({pairs} pairs); a run trains in "
+        f"{settle_precision(supernet, config).precision}"
+    )
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -263,11 +287,21 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=BATCH, help="images of each path")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--profile", action="store_true", help="say what a step's time goes to")
-    parser.add_argument("--width", type=float, default=1.0, help="of what is profiled")
+    parser.add_argument(
+        "--precision", action="store_true", help="compare bfloat16 with float32 instead"
+    )
+    parser.add_argument(
+        "--width", type=float, default=1.0, help="of the supernet, with --profile or --precision"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.profile:
         profile(arguments.space, arguments.width, arguments.batch)
+        return 0
+    if arguments.precision:
+        compare_precisions(
+            arguments.space, arguments.paths, arguments.width, arguments.batch, arguments.pairs
+        )
         return 0
     print(step_ratio(arguments.space, arguments.paths, arguments.pairs, arguments.batch))
     return 0

@@ -24,6 +24,8 @@ C = TypeVar("C")
 RECIPE = "fast"  # of trainings from scratch, where none is named
 FINE_TUNE = "fine-tune"  # the recipe that goes on from weights of a supernet
 
+PRECISIONS = ("float32", "bfloat16")
+
 MOST_THREADS = 1024  # far more crash the libraries that compute
 
 
@@ -53,10 +55,16 @@ class TrainingConfig:
     """Networks of a step: "uniform" (one at random), "fair" (every choice equally often), "spread"
     (fair ones in turn with some of all sizes that are likely near the front), or "dropout"
     (mixtures of all operations, dropped at a rising rate: path dropout)."""
+    precision: str | None = None
+    """Arithmetic of a step: "float32" or "bfloat16" (mixed with it). By default bfloat16 on CUDA,
+    float32 on a CPU; but where a CPU has instructions for both, a run (and `SupernetProblem.train`)
+    times a few steps in each; `config.json` says which it was."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""
         _settle_types(self, "training.")
+        if self.precision not in (None, *PRECISIONS):
+            raise unknown("precision", str(self.precision), PRECISIONS)
         for name, least, strict in (
             ("steps", 1, False),
             ("batch_size", 2, False),
@@ -257,7 +265,8 @@ class RunConfig:
     budget: str | None = None
     """Time for everything, such as "90s", "10m" or "2h"; becomes fixed numbers before the start."""
     seed: int = 1
-    """Seed of everything random; the same seed gives the same front."""
+    """Seed of everything random; the same seed gives the same front, on the same machine (what was
+    measured on it is repeated with the --config of a run)."""
     device: str = "auto"
     """"auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1"."""
     threads: int | None = None

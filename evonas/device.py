@@ -12,6 +12,8 @@ from evonas.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+BFLOAT16 = ("avx512_bf16", "amx_tile")  # instructions, as torch calls them
+
 
 def resolve_device(name: str) -> str:
     """The device that a name stands for: "cpu", "cuda" or "cuda:<number>".
@@ -44,6 +46,15 @@ def wait(device: torch.device) -> None:
         import torch
 
         torch.cuda.synchronize(device)
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; others imitate them."""
+    import torch
+
+    # Older versions of torch know less of the processor.
+    tests = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in BFLOAT16)
+    return torch.backends.mkldnn.is_available() and any(test and test() for test in tests)
 
 
 @contextmanager

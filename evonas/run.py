@@ -461,7 +461,11 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         if new is not None and name not in ("runs", "data_dir", "device", "threads")
     }
     if config.device != "auto":
-        stored = replace(stored, device=resolve_device(config.device))
+        device = resolve_device(config.device)
+        if device.partition(":")[0] != stored.device.partition(":")[0]:
+            # What the other one computes faster in says nothing of this one.
+            stored = replace(stored, training=replace(stored.training, precision=None))
+        stored = replace(stored, device=device)
     if config.threads is not None:
         stored = replace(stored, threads=config.threads)
     if config.data_dir not in (None, stored.data_dir):

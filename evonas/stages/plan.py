@@ -156,6 +156,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if "steps" not in free:
         _check_joint(filled)
         _check_pruning(filled, problem)
+    if not filled.supernet:
+        filled = _settle_precision(workspace)
     if not undecided and not measure:
         return Plan(filled, workspace)
     use_threads(filled)
@@ -188,6 +190,23 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
         workspace = Workspace(numbers)
     workspace.config = numbers
     return Plan(numbers, workspace, timing)
+
+
+def _settle_precision(workspace: Workspace) -> RunConfig:
+    """Find out in which precision to train; the settings are the workspace's from now on."""
+    import torch
+
+    from evonas.supernet.calibration import may_pay, settle_precision
+    from evonas.training.trainer import usual_precision
+
+    config, training = workspace.config, workspace.config.training
+    if may_pay(training, config.device):
+        use_threads(config)
+        training = settle_precision(workspace.new_supernet(), training)
+    elif training.precision is None:
+        training = replace(training, precision=usual_precision(torch.device(config.device)))
+    workspace.config = replace(config, training=training)
+    return workspace.config
 
 
 def _left_open(config: RunConfig) -> frozenset[str]:

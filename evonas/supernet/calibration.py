@@ -9,16 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evonas.config import TrainingConfig, seconds
-from evonas.device import wait
+from evonas.config import PRECISIONS, TrainingConfig, seconds
+from evonas.device import computes_in_bfloat16, wait
 from evonas.errors import InputError
 from evonas.supernet.activations import Activations
 from evonas.supernet.supernet import EVALUATION_BATCH, Supernet
 from evonas.training import Trainer
 from evonas.training.schedule import LEAST_STEPS
+from evonas.training.trainer import usual_precision
 
 # Measuring a slow space must not eat a budget: it ends after so many seconds.
 LONGEST = 5.0
+
+# A training in bfloat16 has to take less than this share of the time of one in float32: its numbers
+# are less exact, and a choice that noise makes is another one tomorrow.
+PAYS = 0.85
+# Pairs of steps that tell which is faster, and the shortest training that they are worth it for.
+PAIRS, WORTH_MEASURING = 8, 200
 
 # Networks that show what one takes in the course of a search; the first half does not count.
 COURSE = 64
@@ -63,18 +70,94 @@ def _time_step(supernet: Supernet, config: TrainingConfig, steps: int) -> float:
 
 
 def _timed(
-    trainer: Trainer, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+    trainer: Trainer,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+    *,
+    begin: int = 0,
 ) -> tuple[int, float]:
-    """Train on batches; how many there were, and how long all took."""
+    """Train on batches, the first of which has a number; how many there were, and their seconds."""
     wait(device)
     start, steps = time.perf_counter(), 0
     for images, labels in batches:
         # What path dropout trains, and how long that takes, changes in the course of a training.
-        trainer.step = int(trainer.steps * (steps * GOLDEN % 1))
+        trainer.step = int(trainer.steps * ((begin + steps) * GOLDEN % 1))
         trainer.train_step(images, labels)
         steps += 1
     wait(device)
     return steps, time.perf_counter() - start
+
+
+def may_pay(config: TrainingConfig, device: str | torch.device) -> bool:
+    """Whether it is worth finding out if a training in bfloat16 is faster.
+
+    Args:
+        config: ``steps`` may be ``None``.
+        device: CUDA trains in bfloat16 anyway.
+    """
+    few = config.steps is not None and config.steps < WORTH_MEASURING
+    on_cpu = torch.device(device).type == "cpu"
+    return config.precision is None and not few and on_cpu and computes_in_bfloat16()
+
+
+def settle_precision(supernet: Supernet, config: TrainingConfig) -> TrainingConfig:
+    """The settings with the precision that is faster, if they left that open.
+
+    Where `may_pay` says so steps are timed in both, the same networks in turn: what pays in one
+    space makes another slower.
+
+    Args:
+        supernet: gives space, data and width; it is left as it is.
+        config: ``steps`` may be ``None``.
+    """
+    if not may_pay(config, supernet.device):
+        return replace(config, precision=config.precision or usual_precision(supernet.device))
+    pays = bfloat16_ratio(supernet, config) < PAYS
+    return replace(config, precision="bfloat16" if pays else "float32")
+
+
+def bfloat16_ratio(supernet: Supernet, config: TrainingConfig, *, pairs: int = PAIRS) -> float:
+    """Time of a training in bfloat16, divided by that of the same in float32.
+
+    Steps of both sizes of image count as often as they come; of each size medians.
+
+    Args:
+        supernet: gives space, data and width; it is left as it is.
+        config: ``steps`` may be ``None``.
+        pairs: of steps of each size, after two that do not count; fewer where they take over 5
+            seconds.
+    """
+    copy = Supernet(supernet.space, supernet.data, supernet.width)
+    half = config.half_resolution or 0.0
+    seconds = sum(
+        (
+            share * _step_in_both(copy, replace(config, half_resolution=size), pairs)
+            for share, size in ((half, 1.0), (1 - half, 0.0))
+            if share
+        ),
+        np.zeros(2),
+    )
+    return float(seconds[1] / seconds[0])
+
+
+def _step_in_both(supernet: Supernet, config: TrainingConfig, pairs: int) -> np.ndarray:
+    """Median seconds of a step in float32 and in bfloat16, (2,)."""
+    trainers = [
+        supernet.trainer(replace(config, steps=10**6, precision=name)) for name in PRECISIONS
+    ]
+    batches = [trainer.endless() for trainer in trainers]
+
+    def pair(number: int) -> list[float]:
+        seconds = [0.0, 0.0]
+        for which in (0, 1) if number % 2 else (1, 0):
+            one = islice(batches[which], 1)
+            _, seconds[which] = _timed(trainers[which], one, supernet.device, begin=number)
+        return seconds
+
+    pair(0)  # a processor's kernels are made when a layer first runs
+    affordable = int(LONGEST / sum(pair(1)))
+    times = [pair(2 + i) for i in range(max(1, min(pairs, affordable)))]
+    return np.asarray(np.median(times, axis=0))
 
 
 def time_evaluation(supernet: Supernet, *, networks: int = 20, memory: float = 0.0) -> float:
@@ -136,13 +219,25 @@ def _validating(supernet: Supernet, batches: int) -> Supernet:
     return Supernet(supernet.space, replace(supernet.data, validation=part), supernet.width)
 
 
-def steps_within(budget: str | float, supernet: Supernet, config: TrainingConfig) -> int:
+def steps_within(
+    budget: str | float,
+    supernet: Supernet,
+    config: TrainingConfig,
+    *,
+    started: float | None = None,
+) -> int:
     """Training steps that fit into a length of time.
+
+    Args:
+        budget: time, such as "2m" or seconds.
+        supernet: gives space, data and width.
+        config: ``steps`` may be ``None``.
+        started: `time.perf_counter()` from which it counts; by default now.
 
     Raises:
         InputError: fewer than 20 do.
     """
-    start = time.perf_counter()
+    start = time.perf_counter() if started is None else started
     each = time_step(supernet, config)
     left = seconds(budget) - (time.perf_counter() - start)
     steps = int(left / each)

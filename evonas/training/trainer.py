@@ -71,9 +71,20 @@ class Companion(Protocol):
 Passes = Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
 
 
-def mixed_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is faster: on CUDA."""
-    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
+def usual_precision(device: torch.device) -> str:
+    """What to compute in where nothing is said: "bfloat16" on CUDA, where it is faster."""
+    return "bfloat16" if device.type == "cuda" else "float32"
+
+
+def mixed_precision(device: torch.device, precision: str | None = None) -> torch.autocast:
+    """A context of float32, or of bfloat16 mixed with it.
+
+    Args:
+        device: of all tensors.
+        precision: "float32" or "bfloat16"; by default what is usual there.
+    """
+    precision = precision or usual_precision(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def half_size(images: Tensor) -> Tensor:
@@ -339,7 +350,7 @@ class Trainer:
         return total / k
 
     def _loss(self, images: Tensor, labels: Tensor, arguments: tuple[Any, ...]) -> Tensor:
-        with mixed_precision(self.device):
+        with mixed_precision(self.device, self.config.precision):
             logits = self.forward(images, *arguments)
         return F.cross_entropy(
             logits.float(), labels, label_smoothing=self.config.label_smoothing or 0.0
@@ -394,7 +405,8 @@ class Trainer:
     def _restore(self, saved: Checkpoint) -> None:
         before = saved.values.get("settings", {})
         for name, now in self.settings.items():
-            if before.get(name) != now:
+            # Another device may go on in another precision.
+            if before.get(name) != now and name != "precision":
                 raise InputError(
                     f"{self.checkpoint} was made with {name} = {before.get(name)}, "
                     f"not {now}; give the same settings or another run folder"

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from pymoo.optimize import minimize
 
-from evonas.config import TrainingConfig
 from evonas.data import from_tensors, list_data
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem, get_problem, list_problems
@@ -24,8 +23,9 @@ def test_names_are_data_and_cost():
 def test_defaults_are_complete(data, kind):
     defaults = defaults_for(data, kind)
     assert defaults.space in list_spaces() and defaults.evaluations and defaults.width
-    numbers = vars(defaults.training)
-    assert all(numbers[n] is not None for n in vars(TrainingConfig()))
+    # Which precision is faster depends on the processor.
+    left_open = [name for name, value in vars(defaults.training).items() if value is None]
+    assert left_open == ["precision"]
 
 
 @pytest.mark.parametrize("name", ["cifar-params", "cifar10", "cifar10-parms", ""])

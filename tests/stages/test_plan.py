@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from evonas.config import RunConfig, ScratchConfig, TrainingConfig
+from evonas.config import RunConfig, ScratchConfig, TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
 from evonas.stages.plan import LEAST_STEPS, RACED, Timing, divide, fill, images_of_a_turn, plan
@@ -64,6 +66,38 @@ def test_a_confident_race_counts_as_less(monkeypatch):
         assert timing is not None
         images.append(timing.image)
     assert images == pytest.approx([1e-4, 1e-4, RACED * 1e-4])
+
+
+@pytest.mark.parametrize("said", [None, "float32"])
+def test_a_precision_is_measured_once_and_kept(monkeypatch, said):
+    from evonas.supernet import calibration
+
+    asked = []
+
+    def measured(supernet, training):
+        asked.append((supernet.space.name, training.steps))
+        return 0.5
+
+    monkeypatch.setattr(calibration, "computes_in_bfloat16", lambda: True)
+    monkeypatch.setattr(calibration, "bfloat16_ratio", measured)
+    training = TrainingConfig(steps=300, precision=said)
+    settled = plan(RunConfig(problem="digits-params", device="cpu", training=training))
+    assert settled.config.training.precision == (said or "bfloat16")
+    assert settled.workspace.config == settled.config
+    assert plan(settled.config).config == settled.config
+    assert asked == ([] if said else [(settled.config.space, 300)])
+
+
+def test_another_device_goes_on_in_its_own_precision(tmp_path, config):
+    from evonas.run import _resumed
+
+    training = replace(config.training, precision="bfloat16")
+    folder = SimpleNamespace(config=tmp_path / "config.json", path=tmp_path)
+    for device, expected in (("cuda:1", None), ("cpu", "bfloat16")):
+        stored = replace(config, device=device, training=training)
+        folder.config.write_text(json.dumps(to_dict(stored)))
+        resumed = _resumed(folder, RunConfig(problem=config.problem, device="cpu"))
+        assert (resumed.device, resumed.training.precision) == ("cpu", expected)
 
 
 def test_a_short_search_leaves_its_time_to_the_training(config):

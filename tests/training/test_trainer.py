@@ -90,6 +90,30 @@ def test_passes_at_once_are_those_one_by_one(data, threads, monkeypatch):
     assert trainers[0].train() and trainers[0]._team is None
 
 
+@pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
+def test_passes_are_in_the_precision_that_is_said(two_threads, data, precision):
+    """Those of members of a team as well; weights and losses stay float32."""
+    net, seen = network(), set()
+
+    def forward(images, _):
+        features = net[0](images)
+        seen.add(features.dtype)
+        return net[1:](features)
+
+    trainer = Trainer(
+        net, data, settings(precision=precision), forward=forward, passes=lambda _: [(0,), (1,)]
+    )
+    loss = trainer.train_step(*next(iter(trainer.epoch())))
+    assert seen == {torch.bfloat16 if precision == "bfloat16" else torch.float32}
+    assert {loss.dtype, *(p.dtype for p in net.parameters())} == {torch.float32}
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="unknown precision 'bf16'; did you mean bfloat16"):
+        settings(precision="bf16")
+
+
 def test_an_error_of_a_pass_is_the_callers(data):
     def forward(images, broken):
         if broken:
@@ -234,6 +258,18 @@ def test_a_checkpoint_with_other_new_settings_is_refused(data, tmp_path):
         Trainer(network(), data, settings(), checkpoint=path, ema=0.9)
     with pytest.raises(InputError, match="made with nesterov = True, not False"):
         Trainer(network(), data, settings(), checkpoint=path, nesterov=False)
+
+
+def test_a_training_goes_on_in_another_precision(data, tmp_path):
+    """As on another device; one from before there were any says nothing of it."""
+    path = tmp_path / "t.safetensors"
+    first = Trainer(network(), data, settings(precision="bfloat16"), checkpoint=path)
+    assert not first.train(stop=lambda: first.step == 10)
+    first.state().save(path)
+    for precision in (None, "float32"):
+        second = Trainer(network(), data, settings(precision=precision), checkpoint=path)
+        assert second.step == 10
+    assert second.train()
 
 
 def test_checkpoints_lie_apart_in_time(data, tmp_path, monkeypatch):
