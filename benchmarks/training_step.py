@@ -16,10 +16,10 @@ included; with --precision, what a step in bfloat16 takes of one in float32.
 """
 
 import argparse
-import itertools
 import sys
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -226,11 +226,11 @@ def profile(space_name: str, width: float, batch: int) -> None:
     trainer = supernet.trainer(config)
     on_cuda = supernet.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_cuda
-    batches = itertools.chain.from_iterable(trainer.epoch() for _ in itertools.count())
+    batches = trainer.endless()
 
     def steps() -> float:
         start = time.perf_counter()
-        for inputs, labels in itertools.islice(batches, STEPS):
+        for inputs, labels in islice(batches, STEPS):
             trainer.train_step(inputs, labels)
         wait(supernet.device)
         return (time.perf_counter() - start) / STEPS
@@ -269,12 +269,11 @@ def compare_precisions(space_name: str, paths: str, width: float, batch: int, pa
     space, rng = get_space(space_name), np.random.default_rng(0)
     data, config = noise(batch * len(get_single_paths(paths).sample(space, rng)), rng)
     config = replace(config, paths=paths)
-    supernet = Supernet(space, data, width)
-    ratio = bfloat16_ratio(supernet, config, pairs=pairs)
+    ratio = bfloat16_ratio(space, data, width, config, pairs=pairs)
     print(
         f"{space_name}, width {width:g}, {paths}, batch {batch}: a step in bfloat16 takes "
         f"{ratio:.2f} of one in float32 ({pairs} pairs); a run trains in "
-        f"{settle_precision(supernet, config).precision}"
+        f"{settle_precision(space, data, width, config).precision}"
     )
 
 

@@ -158,9 +158,9 @@ class SupernetProblem(ArchitectureProblem):
             config = replace(self.training, **settings)  # type: ignore[arg-type]
         except TypeError as error:
             raise InputError(f"{error}; give fields of TrainingConfig") from None
-        supernet = Supernet(self.space, self.data, self.width, seed=seed)
-        config = settle_precision(supernet, config)
+        config = settle_precision(self.space, self.data, self.width, config)
         self.training = replace(self.training, precision=config.precision)
+        supernet = Supernet(self.space, self.data, self.width, seed=seed)
         if budget is not None:
             steps = steps_within(budget, supernet, config, started=started)
             config = replace(config, steps=steps)

@@ -156,11 +156,11 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if "steps" not in free:
         _check_joint(filled)
         _check_pruning(filled, problem)
+    use_threads(filled)
     if not filled.supernet:
-        filled = _settle_precision(workspace)
+        filled = _settle_precision(workspace, problem)
     if not undecided and not measure:
         return Plan(filled, workspace)
-    use_threads(filled)
     # Networks that are scored together share layers.
     timing = _measure(workspace, getattr(algorithm, "n_offsprings", filled.pop_size))
     if not undecided:
@@ -192,19 +192,12 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     return Plan(numbers, workspace, timing)
 
 
-def _settle_precision(workspace: Workspace) -> RunConfig:
+def _settle_precision(workspace: Workspace, problem: SupernetProblem) -> RunConfig:
     """Find out in which precision to train; the settings are the workspace's from now on."""
-    import torch
+    from evonas.supernet.calibration import settle_precision
 
-    from evonas.supernet.calibration import may_pay, settle_precision
-    from evonas.training.trainer import usual_precision
-
-    config, training = workspace.config, workspace.config.training
-    if may_pay(training, config.device):
-        use_threads(config)
-        training = settle_precision(workspace.new_supernet(), training)
-    elif training.precision is None:
-        training = replace(training, precision=usual_precision(torch.device(config.device)))
+    config = workspace.config
+    training = settle_precision(problem.space, problem.data, problem.width, config.training)
     workspace.config = replace(config, training=training)
     return workspace.config
 

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from evonas.config import PRECISIONS, TrainingConfig, seconds
+from evonas.data import SearchData
 from evonas.device import computes_in_bfloat16, wait
 from evonas.errors import InputError
+from evonas.spaces import SearchSpace
 from evonas.supernet.activations import Activations
 from evonas.supernet.supernet import EVALUATION_BATCH, Supernet
 from evonas.training import Trainer
@@ -88,50 +90,55 @@ def _timed(
     return steps, time.perf_counter() - start
 
 
-def may_pay(config: TrainingConfig, device: str | torch.device) -> bool:
-    """Whether it is worth finding out if a training in bfloat16 is faster.
-
-    Args:
-        config: ``steps`` may be ``None``.
-        device: CUDA trains in bfloat16 anyway.
-    """
-    few = config.steps is not None and config.steps < WORTH_MEASURING
-    on_cpu = torch.device(device).type == "cpu"
-    return config.precision is None and not few and on_cpu and computes_in_bfloat16()
-
-
-def settle_precision(supernet: Supernet, config: TrainingConfig) -> TrainingConfig:
+def settle_precision(
+    space: SearchSpace, data: SearchData, width: float, config: TrainingConfig
+) -> TrainingConfig:
     """The settings with the precision that is faster, if they left that open.
 
-    Where `may_pay` says so steps are timed in both, the same networks in turn: what pays in one
-    space makes another slower.
+    On a CPU with instructions for bfloat16 steps of a long training are timed in both, the same
+    networks in turn: what pays in one space makes another slower.
 
     Args:
-        supernet: gives space, data and width; it is left as it is.
+        space: of the supernet.
+        data: on the device that trains.
+        width: of the supernet.
         config: ``steps`` may be ``None``.
     """
-    if not may_pay(config, supernet.device):
-        return replace(config, precision=config.precision or usual_precision(supernet.device))
-    pays = bfloat16_ratio(supernet, config) < PAYS
-    return replace(config, precision="bfloat16" if pays else "float32")
+    if config.precision is not None:
+        return config
+    device, precision = data.train.device, usual_precision(data.train.device)
+    few = config.steps is not None and config.steps < WORTH_MEASURING
+    if device.type == "cpu" and not few and computes_in_bfloat16():
+        pays = bfloat16_ratio(space, data, width, config) < PAYS
+        precision = "bfloat16" if pays else "float32"
+    return replace(config, precision=precision)
 
 
-def bfloat16_ratio(supernet: Supernet, config: TrainingConfig, *, pairs: int = PAIRS) -> float:
+def bfloat16_ratio(
+    space: SearchSpace,
+    data: SearchData,
+    width: float,
+    config: TrainingConfig,
+    *,
+    pairs: int = PAIRS,
+) -> float:
     """Time of a training in bfloat16, divided by that of the same in float32.
 
     Steps of both sizes of image count as often as they come; of each size medians.
 
     Args:
-        supernet: gives space, data and width; it is left as it is.
+        space: of a supernet that is trained for a moment.
+        data: on the device that trains.
+        width: of the supernet.
         config: ``steps`` may be ``None``.
         pairs: of steps of each size, after two that do not count; fewer where they take over 5
             seconds.
     """
-    copy = Supernet(supernet.space, supernet.data, supernet.width)
+    supernet = Supernet(space, data, width)
     half = config.half_resolution or 0.0
     seconds = sum(
         (
-            share * _step_in_both(copy, replace(config, half_resolution=size), pairs)
+            share * _step_in_both(supernet, replace(config, half_resolution=size), pairs)
             for share, size in ((half, 1.0), (1 - half, 0.0))
             if share
         ),

@@ -74,8 +74,8 @@ def test_a_precision_is_measured_once_and_kept(monkeypatch, said):
 
     asked = []
 
-    def measured(supernet, training):
-        asked.append((supernet.space.name, training.steps))
+    def measured(space, data, width, training):
+        asked.append((space.name, training.steps))
         return 0.5
 
     monkeypatch.setattr(calibration, "computes_in_bfloat16", lambda: True)

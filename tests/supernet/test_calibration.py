@@ -23,6 +23,10 @@ def supernet(random_images):
     return Supernet(get_space("tiny", num_classes=10, input_shape=(3, 32, 32)), random_images)
 
 
+def shape_of(supernet):
+    return supernet.space, supernet.data, supernet.width
+
+
 @pytest.mark.parametrize(("share", "expected"), [(None, 4.0), (0.75, 0.75 * 1 + 0.25 * 4), (1, 1)])
 def test_a_step_is_timed_at_both_sizes_of_image(supernet, monkeypatch, share, expected):
     def timed(trainer, batches, device):
@@ -37,7 +41,7 @@ def test_timing_leaves_the_supernet_alone(supernet):
     before = {k: v.clone() for k, v in supernet.network.state_dict().items()}
     assert time_step(supernet, CONFIG, steps=2) > 0
     assert 0 < time_evaluation(supernet, networks=3) < 1
-    assert bfloat16_ratio(supernet, CONFIG, pairs=1) > 0
+    assert bfloat16_ratio(*shape_of(supernet), CONFIG, pairs=1) > 0
     assert not supernet.trained
     assert all((before[k] == v).all() for k, v in supernet.network.state_dict().items())
 
@@ -84,14 +88,14 @@ def test_bfloat16_is_chosen_where_it_pays(supernet, monkeypatch, there, ratio, s
     monkeypatch.setattr(calibration, "computes_in_bfloat16", lambda: there)
     monkeypatch.setattr(calibration, "bfloat16_ratio", lambda *args: ratio)
     config = replace(CONFIG, steps=steps)
-    assert settle_precision(supernet, config) == replace(config, precision=chosen)
+    assert settle_precision(*shape_of(supernet), config) == replace(config, precision=chosen)
 
 
 def test_a_precision_that_was_said_is_not_measured(supernet, monkeypatch):
     monkeypatch.setattr(calibration, "bfloat16_ratio", None)
     for precision in ("float32", "bfloat16"):
         config = replace(CONFIG, precision=precision)
-        assert settle_precision(supernet, config) == config
+        assert settle_precision(*shape_of(supernet), config) == config
 
 
 @pytest.mark.parametrize(("half", "ratio"), [(0.0, 2.0), (1.0, 0.5), (0.75, 5 / 7)])
@@ -112,7 +116,7 @@ def test_both_precisions_train_the_same_networks(supernet, monkeypatch, half, ra
     # Of full-size images bfloat16 takes 2 and float32 1, of half-size ones it is the other way.
     full = 1 - half
     assert (
-        bfloat16_ratio(supernet, config, pairs=1)
+        bfloat16_ratio(*shape_of(supernet), config, pairs=1)
         == pytest.approx((2 * full + half) / (full + 2 * half))
         == pytest.approx(ratio)
     )
