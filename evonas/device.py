@@ -40,6 +40,11 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def kind_of(device: str) -> str:
+    """The kind of a device by its name: "cuda" for "cuda:1"."""
+    return device.partition(":")[0]
+
+
 def wait(device: torch.device) -> None:
     """Until an accelerator has done all that it was given; elsewhere nothing is under way."""
     if device.type == "cuda":

@@ -28,7 +28,7 @@ from evonas.config import (
     to_dict,
 )
 from evonas.data.locate import named_folder
-from evonas.device import resolve_device
+from evonas.device import kind_of, resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems import TabularProblem
 from evonas.problems.published import TABLES
@@ -462,7 +462,7 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     }
     if config.device != "auto":
         device = resolve_device(config.device)
-        if device.partition(":")[0] != stored.device.partition(":")[0]:
+        if kind_of(device) != kind_of(stored.device):
             # What the other one computes faster in says nothing of this one.
             stored = replace(stored, training=replace(stored.training, precision=None))
         stored = replace(stored, device=device)

@@ -11,7 +11,7 @@ import numpy as np
 
 from evonas.config import ScratchConfig, inherit, load, space_settings
 from evonas.data import get_data, list_data
-from evonas.device import resolve_device
+from evonas.device import kind_of, resolve_device
 from evonas.errors import InputError, unknown
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
@@ -230,7 +230,7 @@ def get_problem(
                 **inherited,
             )
     device = resolve_device(device)
-    defaults = defaults_for(data_name, device.partition(":")[0])
+    defaults = defaults_for(data_name, kind_of(device))
     data = get_data(
         data_name,
         data_dir=data_dir,
@@ -311,7 +311,7 @@ def named_space(
     Raises:
         InputError: the name or a setting is unknown.
     """
-    default = default_settings(name, data_name, device.partition(":")[0])
+    default = default_settings(name, data_name, kind_of(device))
     return get_space(name, data.num_classes, data.input_shape, **{**default, **(settings or {})})
 
 

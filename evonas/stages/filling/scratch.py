@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
+from evonas.device import kind_of
 from evonas.errors import InputError
 from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for, one_by_one
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
@@ -39,7 +40,7 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
     space = _space(config, data, device)
     evaluations, scratch = SCRATCH_EVALUATIONS, config.scratch
     threads = config.threads or cores()
-    kind = device.partition(":")[0]
+    kind = kind_of(device)
     defaults = defaults_for(data, kind)
     images = defaults.train_images
     if config.algorithm == TRUE_RANK:
@@ -86,7 +87,7 @@ def check_true_rank(config: RunConfig, space: SearchSpace) -> PlainSpace:
 
 
 def _space(config: RunConfig, data: str, device: str) -> SearchSpace:
-    name = config.space or defaults_for(data, device.partition(":")[0]).space
+    name = config.space or defaults_for(data, kind_of(device)).space
     return space_of(name, settings_of(config, name, data, device))
 
 

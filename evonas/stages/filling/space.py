@@ -1,6 +1,7 @@
 """The space of a run, before its data is loaded."""
 
 from evonas.config import RunConfig, space_settings
+from evonas.device import kind_of
 from evonas.problems.defaults import default_settings
 from evonas.spaces import SearchSpace, get_space
 
@@ -13,5 +14,5 @@ def space_of(name: str, settings: tuple[str, ...]) -> SearchSpace:
 def settings_of(config: RunConfig, space: str, data: str, device: str) -> tuple[str, ...]:
     """Settings of the space, with the defaults of the data set."""
     given = space_settings(config.space_settings)
-    default = default_settings(space, data, device.partition(":")[0])
+    default = default_settings(space, data, kind_of(device))
     return tuple(f"{k}={','.join(map(str, v))}" for k, v in {**default, **given}.items())

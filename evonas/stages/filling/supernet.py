@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, load
+from evonas.device import kind_of
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for, evaluations_of
 from evonas.problems.registry import data_of
@@ -31,7 +32,7 @@ def fill_supernet(config: RunConfig, data: str, device: str) -> RunConfig:
     config = with_absolute_paths(config, data)
     if config.training.paths is not None:
         get_paths(config.training.paths)
-    defaults = defaults_for(data, device.partition(":")[0])
+    defaults = defaults_for(data, kind_of(device))
     training = {
         f.name: getattr(defaults.training, f.name)
         for f in fields(config.training)
