@@ -15,7 +15,7 @@ from evonas.atomic import write_text_atomic
 from evonas.config import LatencyConfig
 from evonas.data.registry import find_data
 from evonas.data.source import Request
-from evonas.device import cpu_threads, resolve_device
+from evonas.device import cpu_threads, kind_of, resolve_device
 from evonas.errors import InputError
 from evonas.latency.design import make_design
 from evonas.latency.fit import Agreement, fit_table
@@ -154,7 +154,7 @@ def measure_latency(config: LatencyConfig, *, progress: Progress | None = None) 
     table, constant = fit_table(space, design.fitted, times[:n])
     cost = AdditiveCost(space, table, constant, name="latency")
     even, odd = (np.median(seconds[i::2, :, n:], axis=(0, 1)) for i in (0, 1))
-    gpu = device.startswith("cuda")
+    gpu = kind_of(device) == "cuda"
     return Latency(
         cost=cost,
         fitted=n,
