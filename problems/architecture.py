@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 from pymoo.core.problem import Problem
-from pymoo.indicators.hv import HV
 
 from evonas.errors import InputError, unknown
 from evonas.operators import extreme_genomes
 from evonas.operators.spread import all_genomes, blend, coordinate_descent
 from evonas.problems.constraints import Constraint, format_bound
 from evonas.problems.costs import AdditiveCost, Cost, fitted_cost_table
+from evonas.problems.scale import Scale
 from evonas.spaces import SearchSpace
 
 # The worst error there is: what a genome gets that no network is built for. It never reaches a
 # front, because its constraint is violated too.
 INFEASIBLE = 100.0
-
-# Normalised objectives are compared with this point, a little beyond the worst network, so that
-# both ends of a front count.
-REFERENCE = 1.1
 
 # Descents from anywhere, and from between the ends of a cost, that look for a feasible genome.
 DESCENTS = 32
@@ -204,6 +200,11 @@ class ArchitectureProblem(Problem):
         """Worst value worth having, (n_obj,): error and loss of a blind guess, largest cost."""
         return np.array([self._range(name)[1] for name in self.objectives])
 
+    @property
+    def scale(self) -> Scale:
+        """What `hypervolume` measures with."""
+        return Scale(tuple(self.ideal), tuple(self.nadir))
+
     def hypervolume(self, F: np.ndarray) -> float:
         """Dominated hypervolume, comparable between runs of one problem.
 
@@ -219,15 +220,7 @@ class ArchitectureProblem(Problem):
         Raises:
             InputError: another number of objectives, or a NaN.
         """
-        return self._volume(self._objectives(F)) / REFERENCE**self.n_obj
-
-    def _volume(self, F: np.ndarray) -> float:
-        """Dominated hypervolume of checked points (n, n_obj), scaled by ideal and nadir."""
-        if len(F) == 0:
-            return 0.0
-        # A cost that is the same for all networks gets the span 1: it then changes nothing.
-        span = np.where(self.nadir > self.ideal, self.nadir - self.ideal, 1.0)
-        return float(HV(ref_point=np.full(self.n_obj, REFERENCE))((F - self.ideal) / span))
+        return self.scale.hypervolume(self._objectives(F))
 
     def _objectives(self, F: np.ndarray) -> np.ndarray:
         """Points as a checked float array (n, n_obj); one point may be a row."""

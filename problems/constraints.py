@@ -8,7 +8,8 @@ import numpy as np
 
 from evonas.errors import InputError, unknown
 
-_FORM = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(<=|>=)\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMG]?)\s*$")
+_FORM = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(<=|>=)(.*)$")
+_NUMBER = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMG]?)\s*$")
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -36,11 +37,11 @@ class Constraint:
         match = _FORM.match(text)
         if not match:
             raise InputError(f"'{text}' is no constraint; write it like params<=500000")
-        cost, sign, number, unit = match.groups()
+        cost, sign, number = match.groups()
         if cost not in (known := tuple(costs)):
             raise unknown("cost in a constraint", cost, known)
         try:
-            bound = float(number) * _UNITS[unit]
+            bound = read_number(number)
         except ValueError:
             raise InputError(f"'{text}' is no constraint; write it like params<=500000") from None
         return cls(cost, bound, sign == "<=")
@@ -60,6 +61,18 @@ class Constraint:
     def __str__(self) -> str:
         """The text that `parse` reads."""
         return f"{self.cost}{'<=' if self.upper else '>='}{format_bound(self.bound)}"
+
+
+def read_number(text: str) -> float:
+    """A number from 0 as people write it: "500000", "500k", "1e6".
+
+    Raises:
+        ValueError: the text is none.
+    """
+    match = _NUMBER.match(text)
+    if not match:
+        raise ValueError(f"'{text}' is no number")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def format_bound(value: float) -> str:

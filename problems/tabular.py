@@ -18,6 +18,7 @@ from evonas.problems.cells import numbers, read_cells
 from evonas.problems.constraints import Constraint
 from evonas.problems.quality import mean_excess_error
 from evonas.problems.rows import Column, Rows
+from evonas.problems.scale import Scale
 from evonas.spaces import CategoricalSpace, SearchSpace
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class TabularProblem(ArchitectureProblem):
         )
         F = self.values[self.feasible(X)]
         self._front = np.unique(F[is_nondominated(F)], axis=0)
-        self._best = self._volume(self._front)
+        ends = self._front.min(axis=0), self._front.max(axis=0)
+        self._scale = Scale(*ends, whole=Scale(*ends).volume(self._front))
 
     @classmethod
     def from_csv(
@@ -247,12 +249,17 @@ class TabularProblem(ArchitectureProblem):
     @property
     def ideal(self) -> np.ndarray:
         """Least value of each objective on the true front, (n_obj,)."""
-        return self._front.min(axis=0)
+        return np.array(self._scale.ideal)
 
     @property
     def nadir(self) -> np.ndarray:
         """Largest value of each objective on the true front, (n_obj,)."""
-        return self._front.max(axis=0)
+        return np.array(self._scale.nadir)
+
+    @property
+    def scale(self) -> Scale:
+        """What `hypervolume` measures with; 1 is that of the true front."""
+        return self._scale
 
     def hypervolume(self, F: np.ndarray) -> float:
         """Dominated hypervolume as a share of that of the true front.
@@ -265,7 +272,7 @@ class TabularProblem(ArchitectureProblem):
         Returns:
             0 to 1; 1 for the true front itself.
         """
-        return self._volume(self._objectives(F)) / self._best
+        return super().hypervolume(F)
 
     def recall(self, F: np.ndarray) -> float:
         """Share of the distinct points of the true front that are among those given.

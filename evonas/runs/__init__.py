@@ -7,9 +7,11 @@ from evonas.runs.interrupt import Interrupt
 from evonas.runs.journal import Journal, read_lines
 from evonas.runs.lock import is_locked, locked
 from evonas.runs.progress import Progress, Step, open_progress
-from evonas.runs.records import Result, Search, distinct_results, read_searches
+from evonas.runs.records import Result, Search, distinct_results, read_searches, searches_of
+from evonas.runs.space import space_of
 from evonas.runs.stage import Context, Stage, StagesOutcome, run_stages
 from evonas.runs.status import RunStatus, StageStatus, read_status
+from evonas.runs.watch import watch
 
 __all__ = [
     "Context",
@@ -36,4 +38,7 @@ __all__ = [
     "read_searches",
     "read_status",
     "run_stages",
+    "searches_of",
+    "space_of",
+    "watch",
 ]

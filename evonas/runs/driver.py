@@ -26,6 +26,7 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
 from evonas.errors import EvaluationStopped, InputError
+from evonas.problems.scale import Scale
 from evonas.runs.genomes import (
     from_record,
     generator_state,
@@ -159,9 +160,10 @@ def _open_search(
             f"{', '.join(names)}; start a new run for other objectives"
         )
     if not searches or restart:
-        search = Search(seed + len(searches), evaluations, names, restart=bool(searches))
-        line = {"kind": "restart" if searches else "search", "seed": search.seed}
-        journal.append([line | {"evaluations": evaluations, "objectives": list(names)}])
+        scale = getattr(problem, "scale", None)
+        scale = scale if isinstance(scale, Scale) else None
+        search = Search(seed + len(searches), evaluations, names, bool(searches), scale=scale)
+        journal.append([search.to_line()])
         searches.append(search)
         return search
     search = searches[-1]

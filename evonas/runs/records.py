@@ -2,7 +2,8 @@
 
 Kinds of line, in the order in which they come:
 
-- `search`: a search begins; its `seed`, `evaluations` (the budget) and `objectives` (names).
+- `search`: a search begins; its `seed`, `evaluations` (the budget) and `objectives` (names), and
+  `scale`, what its hypervolumes are measured with, where the problem has one.
 - `ask`: before evaluation; `generation` (from 1), `genomes` in order, and `random_state`, the
   state of the algorithm's numpy generator after it asked; `state`, what else an algorithm
   goes on from, where it has something (`ScreenedSearch`).
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from evonas.errors import InputError
+from evonas.problems.scale import Scale
+from evonas.runs.folder import RunFolder
+from evonas.runs.journal import read_lines
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class Search:
         restart: whether it began with the results of the searches before.
         generations: in order, from 1; the last may be incomplete.
         ended: the budget at which it ended; None while it has not.
+        scale: what its hypervolumes are measured with; None where unknown.
     """
 
     seed: int
@@ -132,11 +137,31 @@ class Search:
     restart: bool = False
     generations: list[Generation] = field(default_factory=list)
     ended: int | None = None
+    scale: Scale | None = None
+
+    def to_line(self) -> dict[str, Any]:
+        """The journal's line that it begins with."""
+        line = {
+            "kind": "restart" if self.restart else "search",
+            "seed": self.seed,
+            "evaluations": self.evaluations,
+            "objectives": list(self.objectives),
+        }
+        return line | ({"scale": self.scale.to_record()} if self.scale else {})
 
     @property
     def finished(self) -> bool:
         """Whether the present budget is spent, or nothing new was found to ask for."""
         return self.ended is not None and self.ended >= self.evaluations
+
+
+def searches_of(folder: RunFolder) -> list[Search]:
+    """The searches of a run; none where there is no journal.
+
+    Raises:
+        InputError: its journal is broken.
+    """
+    return read_searches(read_lines(folder.journal)[0], folder.journal)
 
 
 def read_searches(lines: Iterable[Mapping[str, Any]], path: Path | str) -> list[Search]:
@@ -170,7 +195,13 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
         if searches and objectives != searches[0].objectives:
             raise ValueError("other objectives than before")
         searches.append(
-            Search(int(line["seed"]), int(line["evaluations"]), objectives, kind == "restart")
+            Search(
+                int(line["seed"]),
+                int(line["evaluations"]),
+                objectives,
+                kind == "restart",
+                scale=Scale.from_record(line["scale"]) if "scale" in line else None,
+            )
         )
         return
     if not searches:

@@ -6,10 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from evonas.runs.folder import RunFolder
-from evonas.runs.journal import read_lines
 from evonas.runs.lock import is_locked
 from evonas.runs.progress import format_seconds
-from evonas.runs.records import Search, distinct_results, read_searches
+from evonas.runs.records import Search, distinct_results, searches_of
 from evonas.runs.stage import Stage, read_states
 
 
@@ -91,8 +90,7 @@ def read_status(path: Path | str, stages: Sequence[Stage] | None = None) -> RunS
     """
     folder = RunFolder.open(path)
     locked = is_locked(folder)
-    lines, _ = read_lines(folder.journal)
-    searches = read_searches(lines, folder.journal)
+    searches = searches_of(folder)
     states = read_states(folder)
     if stages is not None:
         states = {

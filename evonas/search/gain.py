@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 from moocore import hypervolume, is_nondominated
 
-from evonas.problems.architecture import REFERENCE  # of objectives scaled to 0 .. 1
+from evonas.problems.scale import REFERENCE  # of objectives scaled to 0 .. 1
 
 SHORTLIST = 100  # points whose expected gain is computed at once
 LUCK = np.arange(2.0, 8.5, 0.5)  # standard deviations better than expected

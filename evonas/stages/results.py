@@ -6,7 +6,7 @@ from evonas.analysis import Front, History, save_fidelity, save_figures, save_re
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem
 from evonas.retrain import all_retrained, summarised
-from evonas.runs import Context, RunFolder, Search, distinct_results, read_lines, read_searches
+from evonas.runs import Context, RunFolder, distinct_results, searches_of
 from evonas.stages.workspace import Workspace
 
 
@@ -27,7 +27,7 @@ class WriteResults:
             written = History.load(run.path)
         except InputError:
             return False
-        return len(written) == len(History.from_searches(_searches(run)))
+        return len(written) == len(History.from_searches(searches_of(run)))
 
     def run(self, context: Context) -> None:
         """Write and draw."""
@@ -36,7 +36,7 @@ class WriteResults:
 
 def write_results(folder: RunFolder, workspace: Workspace) -> Front:
     """Write the front and history of everything evaluated so far, and draw them."""
-    searches = _searches(folder)
+    searches = searches_of(folder)
     workspace.narrow_as(folder)
     problem = workspace.problem
     front = Front.from_results(
@@ -54,7 +54,7 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
 
 def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
     """Write and draw everything that was retrained in a run, beside what the search thought."""
-    searches = _searches(folder)
+    searches = searches_of(folder)
     column = searches[0].objectives.index("error") if "error" in searches[0].objectives else None
     known = {
         result.key: result.objectives[column]
@@ -64,7 +64,3 @@ def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
     records = list(all_retrained(folder.networks).values())
     summarised(records, known, problem, folder.name).write(folder.retrained)
     save_retrained(folder)
-
-
-def _searches(folder: RunFolder) -> list[Search]:
-    return read_searches(read_lines(folder.journal)[0], folder.journal)

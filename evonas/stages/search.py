@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evonas.analysis.saliency import SaliencyTable
+from evonas.analysis.saliency import Saliency
 from evonas.analysis.tables import write_table
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem, ScratchProblem
@@ -20,8 +20,7 @@ from evonas.runs import (
     Outcome,
     RunFolder,
     drive,
-    read_lines,
-    read_searches,
+    searches_of,
 )
 from evonas.search import TrueRankSearch
 from evonas.search.registry import TRUE_RANK
@@ -51,8 +50,7 @@ class SearchFront:
 
     def spent(self, run: RunFolder) -> bool:
         """Whether the journal holds a finished search of at least this many evaluations."""
-        lines, _ = read_lines(run.journal)
-        searches = read_searches(lines, run.journal)
+        searches = searches_of(run)
         budget = self.workspace.config.evaluations
         assert budget
         return bool(searches) and searches[-1].finished and searches[-1].evaluations >= budget
@@ -74,7 +72,7 @@ class SearchFront:
             if kept:
                 settings["sampling"] = with_start(problem, kept, config)
         if config.saliency is not None:
-            values, allowed = SaliencyTable.load(context.folder.path).values, problem.space.allowed
+            values, allowed = Saliency.load(context.folder.path).values, problem.space.allowed
             if values.shape != allowed.shape or np.isnan(values[allowed]).any():
                 raise InputError(
                     f"{context.folder.saliency} lacks choices of the space, or has others; restore "

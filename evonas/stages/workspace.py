@@ -19,7 +19,7 @@ from evonas.problems import (
     TabularProblem,
     get_problem,
 )
-from evonas.runs import RunFolder, distinct_results, read_lines, read_searches
+from evonas.runs import RunFolder, distinct_results, searches_of
 from evonas.runs.genomes import from_record
 from evonas.runs.memory import hand_over
 from evonas.search import get_algorithm
@@ -239,8 +239,7 @@ class Workspace:
 
     @staticmethod
     def _know(problem: ScratchProblem, folder: RunFolder) -> None:
-        searches = read_searches(read_lines(folder.journal)[0], folder.journal)
-        results = distinct_results(searches)
+        results = distinct_results(searches_of(folder))
         if results:
             X = from_record(problem, [result.genome for result in results])
             hand_over(problem, X, results)
