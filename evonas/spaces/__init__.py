@@ -12,6 +12,7 @@ from evonas.spaces.chain import ChainSpace, Fixed, Stage
 from evonas.spaces.darts import DartsSpace
 from evonas.spaces.darts_ops import DilConv, FactorizedReduce, MaxPool, SepConv, SkipConnect
 from evonas.spaces.ops import AvgPool, Conv, Identity, MBConv, Operation, ReLUConv, Zero
+from evonas.spaces.outline import Arrow, Block, Cell, Outline
 from evonas.spaces.plain import PlainArchitecture, PlainSpace
 from evonas.spaces.registry import get_space, list_spaces, register_space
 from evonas.spaces.restrict import RestrictedSpace
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from evonas.spaces.networks import CellNetwork, ChainNetwork, cell_forward
 
 __all__ = [
+    "Arrow",
     "AvgPool",
+    "Block",
     "CategoricalSpace",
+    "Cell",
     "CellNetwork",
     "CellSpace",
     "ChainNetwork",
@@ -39,6 +43,7 @@ __all__ = [
     "MBConv",
     "MaxPool",
     "Operation",
+    "Outline",
     "PlainArchitecture",
     "PlainSpace",
     "ReLUConv",

@@ -10,6 +10,7 @@ from evonas.errors import InputError
 from evonas.spaces.cell_classes import first_of_class
 from evonas.spaces.cell_graph import Edge, edges_between, live_edges, parse_cell, write_cell
 from evonas.spaces.ops import Operation
+from evonas.spaces.outline import Arrow, Block, Cell, Outline, halved
 from evonas.spaces.space import BoolArray, Costs, IntArray, SearchSpace
 from evonas.spaces.width import scaled
 
@@ -191,6 +192,33 @@ class CellSpace(SearchSpace):
             ops = [self.block(gene, int(choice), stage) for gene, choice in enumerate(genome)]
             body.append(Cell(ops, live))
         return CellNetwork(self.stem(), body, self.head())
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """The cell of one genome, and where it stands."""
+        genome = self._one(x).tolist()
+        live = {gene for _, _, gene in self.live(genome)}
+        labels = tuple(self.operations)
+        arrows = tuple(
+            Arrow(
+                source,
+                target,
+                "" if self._candidates[choice].is_zero else labels[choice],
+                live=gene in live,
+            )
+            for gene, ((target, source), choice) in enumerate(zip(self.edges, genome, strict=True))
+        )
+        size = (self.input_shape[1], self.input_shape[2])
+        blocks = [Block("conv-k3", self.stage_channels(0), size)]
+        for stage in range(self.stages):
+            channels = self.stage_channels(stage)
+            if stage > 0:
+                size = halved(size, 2)
+                blocks.append(Block("reduction", channels, size))
+            blocks.append(Block(f"{self.cells_per_stage} x cell", channels, size, searched=True))
+        blocks.append(Block("pool, linear", self.num_classes))
+        inner = [str(node) for node in range(1, self.nodes - 1)]
+        cell = Cell("cell", ("in", *inner, "out"), arrows)
+        return Outline(tuple(blocks), (cell,), labels)
 
     # -- counts and classes ---------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from evonas.errors import InputError
 from evonas.spaces.identities import first_members
 from evonas.spaces.ops import Operation
+from evonas.spaces.outline import Block, Outline, halved
 from evonas.spaces.space import BoolArray, Costs, IntArray, SearchSpace
 from evonas.spaces.width import scaled
 
@@ -169,6 +170,24 @@ class ChainSpace(SearchSpace):
         genome = self._one(x)
         layers = [self.block(gene, int(choice)) for gene, choice in enumerate(genome)]
         return ChainNetwork(self.stem(), layers, self.head())
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """Stem, a block for each gene, and head."""
+        size = (self.input_shape[1], self.input_shape[2])
+        blocks = []
+        for fixed in self.stem_layers:
+            size = halved(size, fixed.stride)
+            blocks.append(Block(fixed.operation.label, fixed.channels, size))
+        for layer, choice in zip(self.layers, self._one(x).tolist(), strict=True):
+            size, op = halved(size, layer.stride), layer.choices[choice]
+            empty = op.is_identity(layer.in_channels, layer.out_channels, layer.stride)
+            # A skip that changes the shape is a strided 1x1 convolution.
+            blocks.append(Block(op.label, layer.out_channels, size, searched=True, empty=empty))
+        if self.head_channels is not None:
+            blocks.append(Block("conv-k1", self.head_channels, size))
+        blocks.append(Block("pool, linear", self.num_classes))
+        every = dict.fromkeys(op.label for layer in self.layers for op in layer.choices)
+        return Outline(tuple(blocks), operations=tuple(every))
 
     # -- counts and classes ---------------------------------------------------------------
 

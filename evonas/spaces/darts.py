@@ -13,6 +13,7 @@ from evonas.spaces.darts_classes import SAME, ZERO, first_of_class, preferred_pa
 from evonas.spaces.darts_genotype import Pairs, parse_genotype, write_genotype
 from evonas.spaces.darts_ops import DARTS_OPERATIONS, FactorizedReduce
 from evonas.spaces.ops import Operation, ReLUConv
+from evonas.spaces.outline import JOINED, Arrow, Block, Cell, Outline, halved
 from evonas.spaces.space import BoolArray, Costs, IntArray, SearchSpace
 from evonas.spaces.width import scaled
 
@@ -226,6 +227,40 @@ class DartsSpace(SearchSpace):
             ops = {gene: self.block(gene, genome[gene], plan) for gene in genes}
             cells.append(DartsCell(plan, ops, live[plan.reduction], self.nodes))
         return DartsNetwork(self.stem(), cells, self.head())
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """The two cells of one genome, and where they stand."""
+        genome = self._one(x)
+        live = self.live(genome)
+        cells = []
+        for reduction, name in enumerate(("normal cell", "reduction cell")):
+            genes = range(self.n_var)[self.genes(bool(reduction))]
+            adds = {gene for _, _, gene in live[reduction]}
+            arrows = []
+            for place, gene in enumerate(genes):
+                op, source = self._edge(int(genome[gene]))
+                label = "" if self.operations[op].is_zero else op
+                arrows.append(Arrow(source, 2 + place // 2, label, live=gene in adds))
+            fed = {arrow.target for arrow in arrows if arrow.live}
+            out = 2 + self.nodes
+            arrows += [Arrow(node, out, JOINED, live=node in fed) for node in range(2, out)]
+            inner = [str(node) for node in range(self.nodes)]
+            cells.append(Cell(name, ("c[k-2]", "c[k-1]", *inner, "c[k]"), tuple(arrows)))
+        size = (self.input_shape[1], self.input_shape[2])
+        blocks = [Block("conv-k3", self.stem_multiplier * self.channels, size)]
+        plans = self.plan()
+        for place, plan in enumerate(plans):
+            size = halved(size, 1 + plan.reduction)
+            channels = self.nodes * plan.channels
+            if plan.reduction:
+                blocks.append(Block("reduction cell", channels, size, searched=True))
+            elif place == 0 or plans[place - 1].reduction:
+                run = 1
+                while place + run < len(plans) and not plans[place + run].reduction:
+                    run += 1
+                blocks.append(Block(f"{run} x normal cell", channels, size, searched=True))
+        blocks.append(Block("pool, linear", self.num_classes))
+        return Outline(tuple(blocks), tuple(cells), tuple(self.operations))
 
     # -- costs and classes ----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
+from evonas.spaces.outline import Block, Outline, halved
 from evonas.spaces.space import BoolArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -299,6 +300,20 @@ class PlainSpace(SearchSpace):
     def _stage(layer: int, depth: int) -> int:
         """The third in which a layer lies, from 0."""
         return (layer >= depth // 3) + (layer >= 2 * depth // 3)
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """Stem, the layers that there are, and head."""
+        depth, width, operations, kernels = self.architecture(x)
+        size = (self.input_shape[1], self.input_shape[2])
+        blocks = [Block("conv-k3", 2 * width, size)]
+        for layer, (operation, side) in enumerate(zip(operations, kernels, strict=True)):
+            stage = self._stage(layer, depth)
+            size = halved(size, 2 if layer in (depth // 3, 2 * depth // 3) else 1)
+            kind = "conv" if operation == FULL else "separable"
+            blocks.append(Block(f"{kind}-k{side}", width * 2**stage, size, searched=True))
+        blocks.append(Block("pool, linear", self.num_classes))
+        every = tuple(f"{kind}-k{side}" for kind in ("separable", "conv") for side in self.kernels)
+        return Outline(tuple(blocks), operations=every)
 
     # -- networks -------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
+from evonas.spaces.outline import Outline
 from evonas.spaces.space import BoolArray, Costs, FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class RestrictedSpace(SearchSpace):
     def lift(self, X: npt.ArrayLike) -> IntArray:
         """Genomes of this space in the numbering of ``base``, int64 ``(n, n_var)``."""
         return self._up[np.arange(self.n_var), self.check(X)]
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """The base's."""
+        return self._base.outline(self.lift(self._one(x)[None])[0])
 
     def lower(self, X: npt.ArrayLike) -> IntArray:
         """Genomes in the numbering of ``base`` as genomes of this space.

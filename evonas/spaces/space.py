@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evonas.errors import InputError
+from evonas.spaces.outline import Block, Outline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -239,6 +240,17 @@ class SearchSpace(ABC):
     @abstractmethod
     def build(self, x: npt.ArrayLike) -> "nn.Module":
         """The stand-alone network of one genome ``(n_var,)`` at full width, x as written."""
+
+    def outline(self, x: npt.ArrayLike) -> Outline:
+        """What the network of one genome ``(n_var,)`` looks like, for block diagrams.
+
+        Override it where more is known than a label for each gene.
+        """
+        genome = self._one(x).tolist()
+        labels = [names[choice] for names, choice in zip(self.labels, genome, strict=True)]
+        every = dict.fromkeys(label for names in self.labels for label in names)
+        blocks = tuple(Block(label, searched=True) for label in labels)
+        return Outline(blocks, operations=tuple(every))
 
     def encode(self, text: str) -> IntArray:
         """Reads a genome ``(n_var,)`` from its text, with or without ``name:`` in front.
