@@ -9,14 +9,14 @@ import numpy as np
 
 from evonas.analysis.quantities import frozen
 from evonas.errors import InputError
-from evonas.runs import JointDistributions, RunFolder, Search, read_lines, read_searches
+from evonas.runs import JointDistributions, RunFolder, Search, searches_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
-class DistributionHistory:
+class Distributions:
     """Probabilities of M distributions as they learnt; arrays are read-only.
 
     Attributes:
@@ -48,7 +48,7 @@ class DistributionHistory:
         object.__setattr__(self, "probabilities", probabilities)
 
     @classmethod
-    def from_searches(cls, searches: Iterable[Search], *, name: str = "") -> "DistributionHistory":
+    def from_searches(cls, searches: Iterable[Search], *, name: str = "") -> "Distributions":
         """What a journal holds of them.
 
         Args:
@@ -76,7 +76,7 @@ class DistributionHistory:
         return cls(np.array(evaluations), np.array(probabilities), name)
 
     @classmethod
-    def load(cls, path: Path | str) -> "DistributionHistory":
+    def load(cls, path: Path | str) -> "Distributions":
         """Read them from a run folder; of a joint search those of its training.
 
         Raises:
@@ -87,18 +87,19 @@ class DistributionHistory:
             moments = JointDistributions.load(folder).moments
             steps, probabilities = zip(*moments, strict=True)
             return cls(np.array(steps), np.array(probabilities), folder.name, "training steps")
-        lines, _ = read_lines(folder.journal)
-        return cls.from_searches(read_searches(lines, folder.journal), name=folder.name)
+        return cls.from_searches(searches_of(folder), name=folder.name)
 
     def __len__(self) -> int:
         """Number of generations."""
         return len(self.at)
 
-    def plot(self) -> "Figure":
-        """Draw them, a panel for each distribution, into a new figure of pyplot's."""
-        import matplotlib.pyplot as plt
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw them, a panel for each distribution; into `ax`, or into a new figure of pyplot's.
 
-        from evonas.analysis.figures import distributions_size, draw_distributions
+        Returns:
+            The axes drawn into.
+        """
+        from evonas.analysis.distributions_figure import distributions_size, draw_distributions
+        from evonas.analysis.drawing import new_axes
 
-        figure = plt.figure(figsize=distributions_size(self), layout="constrained")
-        return draw_distributions(self, figure)
+        return draw_distributions(self, new_axes(distributions_size(self)) if ax is None else ax)

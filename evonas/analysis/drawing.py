@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from evonas.analysis.quantities import format_number, quantity, wide
 from evonas.atomic import cannot_write, replacing
+from evonas.errors import InputError
 from evonas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette: told apart with any kind of colour vision, and in grey.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7f7f7f"
 CHOICES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
+MARKERS = "osD^vPX*"
 SIZE = (7.2, 4.5)
 DPI = 150
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks; matplotlib's own choice makes multiples of 0.08
 
 
-def new_axes() -> "Axes":
-    """Axes in a new figure of pyplot's, which notebooks show."""
+def new_axes(size: tuple[float, float] = SIZE) -> "Axes":
+    """Axes in a new figure of pyplot's, which notebooks show; width and height in inches."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=SIZE, layout="constrained")[1]
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def save_in(folder: RunFolder, name: str, figure: Figure) -> Path:
@@ -40,14 +42,25 @@ def save_in(folder: RunFolder, name: str, figure: Figure) -> Path:
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Save a figure, atomically.
+    """Save a figure, atomically; its ending says as what: png, svg, pdf.
 
     Raises:
-        InputError: the disk is full; the old file is unchanged.
+        InputError: there is no such kind of figure, or the disk is full.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _METADATA:
+        known = ", ".join(sorted(_METADATA))
+        raise InputError(f"{path} has no ending of a figure; give one of {known}")
     with replacing(path) as temporary:
-        # No software version in the file: the same numbers give the same bytes.
-        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+        figure.savefig(temporary, dpi=DPI, metadata=_METADATA[suffix])
+
+
+# No software version and no date in a file: the same numbers give the same bytes.
+_METADATA: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 def style(ax: "Axes", title: str) -> None:
@@ -93,3 +106,11 @@ def colour_bar(dots: "ScalarMappable", ax: "Axes", name: str, values: np.ndarray
 def dot_size(count: int) -> float:
     """Smaller dots for many members, in square points."""
     return float(np.clip(1500 / count, 9, 36))
+
+
+def stairs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Corners of what points attain, by growing x, float (k, 2)."""
+    order = np.lexsort((y, x))
+    best = np.minimum.accumulate(y[order]) if len(x) else y
+    new = np.r_[True, best[1:] < best[:-1]] if len(x) else np.empty(0, dtype=bool)
+    return np.column_stack([x, y])[order][new]

@@ -1,17 +1,24 @@
 """The front of a search: a record of networks and their numbers."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from moocore import hv_contributions, is_nondominated, normalise
+from moocore import is_nondominated
 
-from evonas.analysis.quantities import costs_and_qualities, format_value, frozen
+from evonas.analysis import choosing
+from evonas.analysis.quantities import (
+    costs_and_qualities,
+    format_value,
+    frozen,
+)
 from evonas.analysis.tables import column, read_table, to_frame, write_table
-from evonas.errors import InputError
-from evonas.runs import Result, RunFolder, read_lines, read_searches
+from evonas.errors import InputError, unknown
+from evonas.problems.constraints import Constraint, read_number
+from evonas.problems.scale import Scale
+from evonas.runs import Result, RunFolder, searches_of
 from evonas.runs.genomes import from_record
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ class Front:
         values: float64 (n, len(columns)), read-only.
         objectives: the columns that the search minimised.
         name: of the run, for titles.
+        scale: what hypervolumes of the run are measured with; None where unknown.
 
     Raises:
         InputError: shapes that do not fit together, or an objective that is no column or no
@@ -60,6 +68,7 @@ class Front:
     values: np.ndarray
     objectives: tuple[str, ...]
     name: str = ""
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         """Check and freeze."""
@@ -181,12 +190,15 @@ class Front:
             folder = RunFolder.open(path)
             path = folder.require(folder.front)
         name = folder.name if folder.journal.exists() else path.stem
-        if objectives is None:
-            objectives = searched_objectives(folder)
+        search = next(iter(searches_of(folder)[-1:]), None)
+        if objectives is None and search:
+            objectives = search.objectives
         networks, columns, values = read_table(path, text="network", required=objectives or ())
         if objectives is None:
             objectives = columns[:2]
-        return cls(tuple(networks), tuple(columns), values, tuple(objectives), name)
+        known = search and search.objectives == tuple(objectives)
+        scale = search.scale if search and known else None
+        return cls(tuple(networks), tuple(columns), values, tuple(objectives), name, scale)
 
     def write(self, path: Path | str) -> None:
         """Write `front.csv`, atomically; equal fronts give equal bytes.
@@ -216,13 +228,8 @@ class Front:
     def take(self, rows: Sequence[int] | np.ndarray) -> "Front":
         """The front with these rows, in this order."""
         chosen = np.asarray(rows, dtype=int)
-        return Front(
-            tuple(self.networks[i] for i in chosen),
-            self.columns,
-            self.values[chosen],
-            self.objectives,
-            self.name,
-        )
+        networks = tuple(self.networks[i] for i in chosen)
+        return replace(self, networks=networks, values=self.values[chosen])
 
     def member(self, index: int) -> Member:
         """One network with its numbers."""
@@ -239,66 +246,152 @@ class Front:
         Raises:
             InputError: the front is empty.
         """
+        self._need_members("knee")
+        return self.member(choosing.knee(self.F))
+
+    def pick(self, *, by: str | None = None, **limits: str | float) -> Member:
+        """The best member within limits: ``front.pick(params="<=300k", macs="<=20M")``.
+
+        Args:
+            by: the column that is to be least; by default the first objective that measures
+                quality and has no limit, else the first one without a limit. Of equals the one
+                with the least cost is taken.
+            limits: of columns, as text ("<=300k", ">=2") or as a number, the largest allowed.
+
+        Raises:
+            InputError: there is no such column, a limit is none, or no member keeps them all.
+        """
+        self._need_members("best member")
+        parsed = [self._limit(name, limit) for name, limit in limits.items()]
+        costs, qualities = costs_and_qualities(self.objectives)
+        order = [*qualities, *costs]
+        if by is None:
+            by = next((name for name in order if name not in limits), order[0])
+        keys = [self.column(name) for name in (by, *order)]
+        return self.member(choosing.best_within(self.column, parsed, keys))
+
+    def nearest(self, **values: str | float) -> Member:
+        """The member nearest to numbers: ``front.nearest(params="300k", error=8)``.
+
+        Columns are scaled to 0..1 over the front, positive ones that span a factor of eight or
+        more by their logarithm; distances are Euclidean. The first of equals.
+
+        Raises:
+            InputError: there is no such column, or a value is no number.
+        """
+        self._need_members("nearest member")
+        if not values:
+            raise InputError("name what the member is to be near to, such as params='300k'")
+        wanted = [(self.column(name), _number(name, text)) for name, text in values.items()]
+        return self.member(choosing.nearest(wanted))
+
+    def pseudo_weights(self) -> np.ndarray:
+        """How much each member puts on each objective, float (n, len(objectives)).
+
+        Rows sum to 1; see `evonas.analysis.choosing.pseudo_weights`.
+        """
+        return choosing.pseudo_weights(self.F)
+
+    def weighted(self, **weights: float) -> Member:
+        """The member whose pseudo-weights are nearest: ``front.weighted(error=0.8, params=0.2)``.
+
+        Args:
+            weights: of objectives; those left out have none. They are scaled to sum to 1.
+
+        Raises:
+            InputError: no such objective, a negative weight, or all are zero.
+        """
+        self._need_members("member of any weight")
+        for name in weights:
+            if name not in self.objectives:
+                raise unknown("objective", name, self.objectives)
+        wanted = np.array([float(weights.get(name, 0.0)) for name in self.objectives])
+        if not (wanted >= 0).all() or not 0 < wanted.sum() < np.inf:
+            raise InputError(f"weights are {weights}; give numbers from 0, not all of them 0")
+        return self.member(choosing.weighted(self.F, wanted))
+
+    def hypervolume(self, scale: Scale | None = None) -> float:
+        """Dominated hypervolume, a share from 0 to 1.
+
+        Args:
+            scale: what it is measured with, such as ``problem.scale``; by default that of the run
+                the front is of, so that the number is that of `History`; of any other front its
+                own ranges, which compares with nothing else.
+        """
         if not len(self):
-            raise InputError("an empty front has no knee; loosen the constraint and search again")
-        # An objective that is the same for all members is scaled to 0.
-        scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0]))
-        return self.member(int(scaled.sum(axis=1).argmin()))
+            return 0.0
+        return (scale or self.scale or Scale.of(self.F)).hypervolume(self.F)
+
+    @classmethod
+    def merge(cls, fronts: Iterable["Front"], *, name: str = "") -> "Front":
+        """What is non-dominated of several fronts together.
+
+        Columns are those that all have. Of a network that several fronts hold, the first front's
+        numbers are taken.
+
+        Raises:
+            InputError: none is given, or they have different objectives.
+        """
+        fronts = list(fronts)
+        if not fronts:
+            raise InputError("no front is given; give one or more")
+        first = fronts[0]
+        for front in fronts[1:]:
+            if set(front.objectives) != set(first.objectives):
+                raise InputError(
+                    f"{first.name or 'one front'} minimised {', '.join(first.objectives)} and "
+                    f"{front.name or 'another one'} {', '.join(front.objectives)}; give fronts of "
+                    "the same objectives"
+                )
+        columns = [c for c in first.columns if all(c in front.columns for front in fronts)]
+        values = [np.column_stack([front.column(c) for c in columns]) for front in fronts]
+        merged = cls.from_arrays(
+            [network for front in fronts for network in front.networks],
+            np.concatenate(values),
+            columns=columns,
+            objectives=first.objectives,
+            name=name,
+        )
+        same = all(front.scale == first.scale for front in fronts)
+        return replace(merged, scale=first.scale if same else None)
 
     def representatives(self, n: int) -> "Front":
         """At most so many members that stand for all of them, in the same order.
 
-        For whatever costs something per network, such as training each from scratch. Members are
-        dropped one at a time, each time the one whose share of the dominated hypervolume is
-        least, objectives scaled to 0..1 over the front and compared with 1.1 (greedy hypervolume
-        subset selection; Bradstreet, While and Barone, 2007). Of equals the last goes first.
+        For whatever costs something per network, such as training each from scratch; see
+        `evonas.analysis.choosing.representatives`.
 
         Raises:
             InputError: `n` is below 1.
         """
         if n < 1:
             raise InputError(f"{n} networks cannot stand for a front; ask for at least 1")
-        scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0])) if len(self) else self.F
-        rows = np.arange(len(self))
-        while len(rows) > n:
-            shares = hv_contributions(scaled[rows], ref=np.full(scaled.shape[1], 1.1))
-            rows = np.delete(rows, len(rows) - 1 - shares[::-1].argmin())
-        return self.take(rows)
+        return self.take(choosing.representatives(self.F, n))
 
     def spread(self, n: int) -> "Front":
         """At most so many members from all over the front: ends, knee, and evenly between.
 
-        With one it is the knee. Of two objectives, members between are even in the order of the
-        front, which goes by cost; the one nearest to the knee gives way to it. Of more, the ends
-        are the best of each objective, and the knee is followed by what is farthest from all that
-        was picked, objectives scaled to 0..1.
+        In the order of the front, which goes by cost; see `evonas.analysis.choosing.spread`.
 
         Raises:
             InputError: `n` is below 1.
         """
         if n < 1:
             raise InputError(f"{n} networks cannot be picked from a front; ask for at least 1")
-        if n == 1 and len(self):
-            return self.take([self.knee().index])
-        if len(self) <= n:
-            return self
-        if len(self.objectives) > 2:
-            return self.take(np.sort(self._farthest(n)))
-        rows = np.round(np.linspace(0, len(self) - 1, n)).astype(int)
-        if n > 2:
-            knee = self.knee().index
-            rows[1 + np.abs(rows[1:-1] - knee).argmin()] = knee
-        return self.take(np.unique(rows))
+        return self.take(choosing.spread(self.F, n))
 
-    def _farthest(self, n: int) -> list[int]:
-        """Ends, knee, then each time the member farthest from those before; n rows at most."""
-        scaled = np.nan_to_num(normalise(self.F, to_range=[0.0, 1.0]))
-        rows = list(dict.fromkeys([*self.F.argmin(axis=0).tolist(), self.knee().index]))[:n]
-        while len(rows) < n:
-            apart = np.linalg.norm(scaled[:, None] - scaled[rows], axis=2).min(axis=1)
-            apart[rows] = -1.0  # of members with equal objectives
-            rows.append(int(apart.argmax()))
-        return rows
+    def _need_members(self, what: str) -> None:
+        if not len(self):
+            raise InputError(
+                f"an empty front has no {what}; loosen the constraint and search again"
+            )
+
+    def _limit(self, name: str, limit: str | float) -> Constraint:
+        if name not in self.columns:
+            raise unknown("column", name, self.columns)
+        return Constraint.parse(
+            f"{name}{limit}" if isinstance(limit, str) else f"{name}<={limit}", self.columns
+        )
 
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""
@@ -311,16 +404,13 @@ class Front:
             The axes drawn into.
         """
         from evonas.analysis.drawing import new_axes
-        from evonas.analysis.figures import draw_front, front_picture
+        from evonas.analysis.front_figure import draw_front, front_picture
 
         return draw_front(front_picture(self), new_axes() if ax is None else ax)
 
 
-def searched_objectives(folder: RunFolder) -> tuple[str, ...] | None:
-    """What the search of a run minimised; None where there was none.
-
-    Raises:
-        InputError: its journal is broken.
-    """
-    searches = read_searches(read_lines(folder.journal)[0], folder.journal)
-    return tuple(searches[0].objectives) if searches else None
+def _number(name: str, value: str | float) -> float:
+    try:
+        return read_number(value) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise InputError(f"{name}={value!r} is no number; write it like 300000 or '300k'") from None

@@ -130,6 +130,6 @@ class History:
             The axes drawn into.
         """
         from evonas.analysis.drawing import new_axes
-        from evonas.analysis.figures import draw_history, history_picture
+        from evonas.analysis.history_figure import draw_history, history_picture
 
         return draw_history(history_picture(self), new_axes() if ax is None else ax)

@@ -13,7 +13,7 @@ from evonas.errors import InputError
 from evonas.supernet.struck import Struck
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from evonas.problems import TabularProblem
     from evonas.spaces import SearchSpace
@@ -165,14 +165,16 @@ class PruningAccount:
             notes=("reason", reasons),
         )  # fmt: skip
 
-    def plot(self) -> "Figure":
-        """Draw what went when, genes by choices, into a new figure of pyplot's."""
-        import matplotlib.pyplot as plt
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw what went when, genes by choices; into `ax`, or into a new figure of pyplot's.
 
-        from evonas.analysis.figures import draw_pruning, pruning_size
+        Returns:
+            The axes drawn into.
+        """
+        from evonas.analysis.choices_figure import draw_pruning, pruning_size
+        from evonas.analysis.drawing import new_axes
 
-        figure = plt.figure(figsize=pruning_size(self), layout="constrained")
-        return draw_pruning(self, figure)
+        return draw_pruning(self, new_axes(pruning_size(self)) if ax is None else ax)
 
 
 def kept_truth(space: "SearchSpace", problem: "TabularProblem") -> dict[str, float]:

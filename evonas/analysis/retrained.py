@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evonas.analysis.front import Front, searched_objectives
+from evonas.analysis.front import Front
 from evonas.analysis.quantities import frozen
 from evonas.analysis.tables import column, in_run, read_table, to_frame, write_table
 from evonas.errors import InputError
-from evonas.runs import RunFolder
+from evonas.runs import RunFolder, searches_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,9 @@ class RetrainedNetworks:
             file, text="network", required=COLUMNS, ignored=("method",)
         )
         methods, _, _ = read_table(file, text="method", ignored=("network",))
-        minimised = searched_objectives(RunFolder(file.parent)) or ()
+        minimised = [
+            o for search in searches_of(RunFolder(file.parent))[:1] for o in search.objectives
+        ]
         objectives = ("error", *(c for c in minimised if c in columns and c not in COLUMNS))
         return cls(
             tuple(networks), tuple(methods), tuple(columns), values, name,

@@ -13,11 +13,11 @@ from evonas.analysis.tables import in_run, read_table, write_table
 from evonas.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
-class SaliencyTable:
+class Saliency:
     """A number for each choice of each gene; higher is worth more.
 
     Attributes:
@@ -49,7 +49,7 @@ class SaliencyTable:
             raise InputError(f"{len(self.values)} genes have labels for {len(labels)}")
 
     @classmethod
-    def load(cls, path: Path | str) -> "SaliencyTable":
+    def load(cls, path: Path | str) -> "Saliency":
         """Read `saliency.csv`, or that of a run folder.
 
         Raises:
@@ -90,11 +90,13 @@ class SaliencyTable:
         """A name for each choice: its operation where all genes agree, else its number."""
         return choice_names(self.labels, self.values.shape[1])
 
-    def plot(self) -> "Figure":
-        """Draw genes by choices into a new figure of pyplot's."""
-        import matplotlib.pyplot as plt
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw genes by choices; into `ax`, or into a new figure of pyplot's.
 
-        from evonas.analysis.figures import draw_saliency, saliency_size
+        Returns:
+            The axes drawn into.
+        """
+        from evonas.analysis.choices_figure import draw_saliency, saliency_size
+        from evonas.analysis.drawing import new_axes
 
-        figure = plt.figure(figsize=saliency_size(self), layout="constrained")
-        return draw_saliency(self, figure)
+        return draw_saliency(self, new_axes(saliency_size(self)) if ax is None else ax)

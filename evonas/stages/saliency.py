@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from evonas.analysis import save_saliency
-from evonas.analysis.saliency import SaliencyTable
+from evonas.analysis.saliency import Saliency
 from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
 
@@ -29,7 +29,7 @@ class ScoreSaliency:
             half = context.config.saliency_half_resolution
             start = time.perf_counter()
             values = problem.space.lift_table(problem.saliency(variant, half_resolution=half))
-            SaliencyTable(values, problem.space.base.labels).write(folder.saliency)
+            Saliency(values, problem.space.base.labels).write(folder.saliency)
             seconds = time.perf_counter() - start
             choices = int(problem.space.n_choices.sum())
             context.progress.say(f"saliency: {variant} of {choices} choices in {seconds:.0f} s")

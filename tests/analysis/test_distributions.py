@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evonas.analysis import DistributionHistory, Front, History, save_distributions
+from evonas.analysis import Distributions, Front, History, save_distributions
 from evonas.analysis.figures import save_figures
 from evonas.config import RunConfig
 from evonas.errors import InputError
@@ -22,7 +22,7 @@ def done(data_dir, tmp_path_factory):
 
 
 def test_a_run_keeps_them(done):
-    history = DistributionHistory.load(done.folder.path)
+    history = Distributions.load(done.folder.path)
     generations = History.load(done.folder.path)
     assert history.probabilities.shape == (len(generations), 3, 8, 3)
     np.testing.assert_allclose(history.probabilities[0], 1 / 3)
@@ -56,7 +56,7 @@ def test_the_figure_is_drawn_with_the_others(done):
     assert drawn == {"front.png", "hypervolume.png", "distributions.png"}
     first = (done.folder.figures / "distributions.png").read_bytes()
     save_distributions(
-        DistributionHistory.load(done.folder.path), done.folder.figures / "distributions.png"
+        Distributions.load(done.folder.path), done.folder.figures / "distributions.png"
     )
     assert (done.folder.figures / "distributions.png").read_bytes() == first
 
@@ -64,29 +64,32 @@ def test_the_figure_is_drawn_with_the_others(done):
 @pytest.mark.parametrize("M, genes", [(1, 2), (9, 40)])
 def test_other_sizes_are_drawn(M, genes, tmp_path):
     p = np.full((2, M, genes, 9), 1 / 9)
-    save_distributions(DistributionHistory([0, 20], p), tmp_path / "figure.png")
+    save_distributions(Distributions([0, 20], p), tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
 def test_plots_into_a_figure_of_pyplot():
     import matplotlib.pyplot as plt
 
-    figure = DistributionHistory([0], np.full((1, 2, 3, 2), 0.5), "toy").plot()
-    assert figure.number in plt.get_fignums()
-    assert len(figure.axes) == 2
-    plt.close(figure)
+    ax = Distributions([0], np.full((1, 2, 3, 2), 0.5), "toy").plot()
+    assert plt.gcf() is ax.figure
+    assert [t.get_text() for t in ax.texts if "distribution" in t.get_text()] == [
+        "distribution 1",
+        "distribution 2",
+    ]
+    plt.close("all")
 
 
 def test_other_arrays_and_other_runs_are_refused(done, tmp_path):
     with pytest.raises(InputError, match="do not fit"):
-        DistributionHistory([0, 1], np.ones((1, 2, 3, 2)))
+        Distributions([0, 1], np.ones((1, 2, 3, 2)))
     lines = [json.loads(line) for line in done.folder.journal.read_text().splitlines()]
     for line in lines:
         line.pop("state", None)
     from evonas.runs import read_searches
 
     with pytest.raises(InputError, match="--algorithm multi-distribution"):
-        DistributionHistory.from_searches(read_searches(lines, "journal"))
+        Distributions.from_searches(read_searches(lines, "journal"))
 
 
 def test_a_run_has_a_table_of_its_architectures(done):

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from evonas.analysis import Front, History, save_figures, save_front
-from evonas.analysis.figures import draw_front, front_picture, history_picture
+from evonas.analysis.front_figure import draw_front, front_picture
+from evonas.analysis.history_figure import history_picture
 from evonas.errors import InputError
 from evonas.runs import RunFolder
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from evonas.analysis import PruningAccount, kept_truth, save_pruning
-from evonas.analysis.figures import draw_pruning, pruning_size
+from evonas.analysis.choices_figure import draw_pruning
 from evonas.errors import InputError
 from evonas.problems import TabularProblem
 from evonas.runs import RunFolder
@@ -92,7 +92,7 @@ def test_nothing_struck_out(tmp_path):
     whole.write(path)
     loaded = PruningAccount.load(path)
     assert loaded.struck == () and loaded.allowed.all()
-    draw_pruning(loaded, Figure(figsize=pruning_size(loaded)))
+    draw_pruning(loaded, Figure().subplots())
 
 
 def test_a_run_without_one(tmp_path):
@@ -107,10 +107,10 @@ def test_figure(tmp_path):
     folder.config.write_text("{}")
     account().write(folder.pruning)
     assert save_pruning(folder).stat().st_size > 3000
-    figure = draw_pruning(account("a run"), Figure(figsize=pruning_size(account())))
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    ax = draw_pruning(account("a run"), Figure().subplots())
+    texts = [text.get_text() for text in ax.texts]
     assert texts == ["1: step 40", "2: step 50"]
-    assert figure.axes[0].get_title(loc="left") == "a run · 6 to 2 genomes · green stays"
+    assert ax.get_title(loc="left") == "a run · 6 to 2 genomes · green stays"
 
 
 def test_what_is_kept_of_the_truth():
@@ -152,5 +152,5 @@ def test_a_figure_of_a_huge_space():
     labels = tuple(tuple("abcdefgh") for _ in range(400))
     kept = tuple((j, k) for j in range(400) for k in range(8) if (j, k) != (0, 0))
     huge = PruningAccount((Struck(0, 0, "a", 0, 1, 0.1, 361.3, 361.2),), kept, labels, (0,) * 400)
-    figure = draw_pruning(huge, Figure())
-    assert figure.axes[0].get_title(loc="left").startswith("10^361.2 to 10^361.2 genomes")
+    ax = draw_pruning(huge, Figure().subplots())
+    assert ax.get_title(loc="left").startswith("10^361.2 to 10^361.2 genomes")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from evonas.analysis import SaliencyTable, save_saliency
-from evonas.analysis.figures import draw_saliency, saliency_size
+from evonas.analysis import Saliency, save_saliency
+from evonas.analysis.choices_figure import draw_saliency
 from evonas.errors import InputError
 from evonas.runs import RunFolder
 
@@ -14,7 +14,7 @@ VALUES = np.array([[0.1, -0.2, np.nan], [1 / 3, 0.0, 2.5e-7]])
 
 
 def table(name=""):
-    return SaliencyTable(VALUES, LABELS, name)
+    return Saliency(VALUES, LABELS, name)
 
 
 def test_write_and_load(tmp_path):
@@ -24,7 +24,7 @@ def test_write_and_load(tmp_path):
         "operation,gene,choice,saliency",
         "identity,0,0,0.1",
     ]
-    loaded = SaliencyTable.load(path)
+    loaded = Saliency.load(path)
     np.testing.assert_array_equal(loaded.values, VALUES)
     assert loaded.labels == (("identity", "conv", ""), ("identity", "conv", "pool"))
     assert not loaded.values.flags.writeable
@@ -35,7 +35,7 @@ def test_rows_may_come_in_any_order(tmp_path):
     table().write(path)
     first, *rows = path.read_text().splitlines()
     path.write_text("\n".join([first, *reversed(rows)]))
-    np.testing.assert_array_equal(SaliencyTable.load(path).values, VALUES)
+    np.testing.assert_array_equal(Saliency.load(path).values, VALUES)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_a_broken_file(tmp_path, line, message):
     table().write(path)
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(InputError, match=message):
-        SaliencyTable.load(path)
+        Saliency.load(path)
 
 
 def test_a_run_without_one(tmp_path):
     folder = RunFolder.create(tmp_path, "toy")
     folder.config.write_text("{}")
     with pytest.raises(InputError, match="--mutation saliency"):
-        SaliencyTable.load(folder.path)
+        Saliency.load(folder.path)
 
 
 def test_shapes_that_do_not_fit():
     for values, labels in ((VALUES[0], LABELS), (VALUES[:, :2], LABELS), (VALUES, LABELS[:1])):
         with pytest.raises(InputError):
-            SaliencyTable(values, labels)
+            Saliency(values, labels)
 
 
 def test_the_figure_shows_numbers_and_names(tmp_path):
@@ -76,12 +76,12 @@ def test_the_figure_shows_numbers_and_names(tmp_path):
     path = save_saliency(folder)
     first = path.read_bytes()
     assert save_saliency(folder).read_bytes() == first
-    figure = draw_saliency(table("toy"), Figure(figsize=saliency_size(table())))
-    ax = figure.axes[0]
+    ax = Figure().subplots()
+    assert draw_saliency(table("toy"), ax) is ax and table().plot(Figure().subplots()) is not ax
     assert [t.get_text() for t in ax.get_xticklabels()] == ["identity", "conv", "pool"]
     assert sorted(t.get_text() for t in ax.texts) == ["-0.2", "0", "0.1", "0.33", "2.5e-07"]
     assert "toy" in ax.get_title(loc="left")
 
 
 def test_columns_of_genes_with_other_choices_are_numbers():
-    assert SaliencyTable(VALUES, (("a", "b"), ("a", "c", "d"))).columns == ["a", "1", "d"]
+    assert Saliency(VALUES, (("a", "b"), ("a", "c", "d"))).columns == ["a", "1", "d"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evonas.analysis import PruningAccount, SaliencyTable
+from evonas.analysis import PruningAccount, Saliency
 from evonas.cli import main
 from evonas.config import RunConfig, TrainingConfig
 from evonas.errors import InputError
@@ -79,7 +79,7 @@ def test_a_run_with_its_supernet_searches_what_is_left(pruned, tmp_path):
     done = run(taken, quiet=True)
     assert (done.problem().space.allowed == pruned.problem().space.allowed).all()
     assert kept(done, done.front.networks)
-    table = SaliencyTable.load(done.folder.path)
+    table = Saliency.load(done.folder.path)
     assert (np.isfinite(table.values) == done.problem().space.allowed).all()
     with pytest.raises(InputError, match="pruned already"):
         fill(RunConfig(**DIGITS, supernet=str(pruned.folder.path), prune="global"))
