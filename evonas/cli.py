@@ -19,12 +19,15 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from evonas import __version__
+from evonas.atomic import write_text_atomic
 from evonas.config import LatencyConfig, RetrainConfig, RunConfig, ScratchConfig, load
 from evonas.errors import InputError, unknown
 
 C = TypeVar("C")
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+
+MOST_COVERED = 8  # runs whose coverage of each other fits into a terminal
 
 # What decides how much memory a verb takes; the others take little.
 SIZES = {
@@ -64,6 +67,43 @@ class StatusCommand:
 
     run: tyro.conf.Positional[str]
     """Run folder."""
+    watch: bool = False
+    """Say it again and again, until the run ends or Ctrl-C."""
+    interval: float = 2.0
+    """Seconds between two looks, with --watch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write report.html of a run: one page that opens anywhere, without a network.
+
+    What was searched, the front as a figure and a table, architectures, history, settings, and the
+    commands that train and export each member. Needs no torch.
+    """
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that register a space, run before all else; for its diagrams."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareCommand:
+    """Compare the fronts of several runs.
+
+    Hypervolume (of runs of one problem that of their histories), members that no other run
+    dominates, how far a front is from all together (additive epsilon), and which share of each
+    front every other one covers. Needs no torch.
+    """
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders, or CSV files with a column `network`; two or more."""
+    objectives: tuple[str, ...] = ()
+    """Columns to compare by, all minimised; by default what the runs minimised."""
+    output: str | None = None
+    """Figure to write, such as compare.png or compare.svg."""
+    csv: str | None = None
+    """Table to write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -459,6 +499,8 @@ def _show_run(done: Any, plugins: str = "") -> None:
         print(f"likeliest architecture of each distribution: {len(set(networks))} networks")
         _print_networks(networks, columns, values)
     print(f"run folder  {path}")
+    if done.folder.report.is_file():
+        print(f"report      {done.folder.report}")
     drawn = ("hypervolume", "distributions", "saliency", "pruning", "fidelity")
     more = [f"{name}.png" for name in drawn]
     there = [name for name in more if (done.folder.figures / name).is_file()]
@@ -518,10 +560,48 @@ def _fidelity(options: Sequence[str], started: float) -> int:
 
 
 def _status(options: Sequence[str], started: float) -> int:
-    """Say how a run stands."""
-    from evonas.runs import read_status
+    """Say how a run stands, once or again and again (--watch)."""
+    from evonas.runs import read_status, watch
 
-    print(read_status(_parse(StatusCommand, options, "status").run))
+    command = _parse(StatusCommand, options, "status")
+    if not command.watch:
+        print(read_status(command.run))
+        return 0
+    with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
+        watch(command.run, interval=command.interval)
+    return 0
+
+
+def _report(options: Sequence[str], started: float) -> int:
+    """Write a page of a run that opens anywhere and can be mailed."""
+    from evonas.analysis import write_report
+
+    command = _parse(ReportCommand, _run_plugins(options), "report")
+    print(f"report      {write_report(_folder(command.run))}")
+    return 0
+
+
+def _compare(options: Sequence[str], started: float) -> int:
+    """Compare the fronts of several runs, in numbers and a figure."""
+    from evonas.analysis import Comparison, Front, save_comparison
+
+    command = _parse(CompareCommand, options, "compare")
+    if len(command.runs) < 2:
+        raise InputError("name two runs or more: evonas compare RUN RUN")
+    objectives = command.objectives or None
+    compared = Comparison.of(Front.load(path, objectives=objectives) for path in command.runs)
+    table = compared.to_frame()
+    _print_networks(compared.names, list(table.columns[1:]), table.iloc[:, 1:].to_numpy(), "run")
+    if len(compared) <= MOST_COVERED:
+        print("share of the members of a column's front that the front of a row covers:")
+        _print_networks(compared.names, compared.names, compared.coverage, "run")
+    print(f"all together: {len(compared.merged)} networks are on the front")
+    if command.csv:
+        write_text_atomic(Path(command.csv).expanduser(), table.to_csv(index=False))
+        print(f"table       {command.csv}")
+    if command.output:
+        save_comparison(compared, Path(command.output).expanduser())
+        print(f"figure      {command.output}")
     return 0
 
 
@@ -620,13 +700,15 @@ def _measure_latency(options: Sequence[str], started: float) -> int:
     return 0
 
 
-def _print_networks(networks: Sequence[str], columns: Sequence[str], values: Any) -> None:
-    """Networks and their numbers; what is unknown (NaN) stays empty."""
+def _print_networks(
+    networks: Sequence[str], columns: Sequence[str], values: Any, of: str = "network"
+) -> None:
+    """Networks, or runs, and their numbers; what is unknown (NaN) stays empty."""
     from rich.table import Table
 
     table = Table()
     # A long network takes several lines; its numbers are never cut.
-    table.add_column("network", overflow="fold")
+    table.add_column(of, overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for network, row in zip(networks, values.tolist(), strict=True):
@@ -653,6 +735,8 @@ def _print_table(table: Any) -> None:
 VERBS: dict[str, Callable[[Sequence[str], float], int]] = {
     "run": _run,
     "status": _status,
+    "report": _report,
+    "compare": _compare,
     "retrain": _retrain,
     "export": _export,
     "fidelity": _fidelity,

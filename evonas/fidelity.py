@@ -51,7 +51,7 @@ def measure_fidelity(
     stored = replace(stored, device=opened.device(device), threads=threads or stored.threads)
     config = asked(stored, networks=networks, by=by, scratch=scratch)
     status = read_status(folder.path)
-    before = [stage for stage in status.stages if stage.name != "fidelity"]
+    before = [stage for stage in status.stages if stage.name not in ("fidelity", "report")]
     if not status.locked and not (before and all(stage.state == "done" for stage in before)):
         raise InputError(
             f"{folder.path} is not finished; go on with it first: {folder.resume_command}"

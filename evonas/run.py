@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
-from evonas.analysis import Front, History, RankFidelity, RetrainedNetworks
+from evonas.analysis import Front, History, RankFidelity, RetrainedNetworks, write_report
 from evonas.atomic import write_json_atomic
 from evonas.config import (
     RetrainConfig,
@@ -41,8 +41,10 @@ from evonas.runs import (
     locked,
     open_progress,
     run_stages,
+    space_of,
 )
 from evonas.search.joint import begin
+from evonas.spaces import SearchSpace
 from evonas.stages import (
     MeasureFidelity,
     Plan,
@@ -53,6 +55,7 @@ from evonas.stages import (
     TrainJointly,
     TrainSupernet,
     Workspace,
+    WriteReport,
     WriteResults,
     plan,
 )
@@ -132,6 +135,15 @@ class Run:
     def fidelity(self) -> RankFidelity:
         """How well the supernet ranks a sample of networks, where that was measured."""
         return RankFidelity.load(self.folder.path)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space its networks are of, without what a pruning struck out; no torch is needed.
+
+        Raises:
+            InputError: the run does not say, or the space is one of a plugin that has not run.
+        """
+        return space_of(self.folder)
 
     def problem(self, device: str = "auto") -> AnyProblem:
         """The problem with its trained supernet, or what it has trained, ready to evaluate.
@@ -232,6 +244,7 @@ def run(
                         SearchFront(workspace, restart=restart_search),
                         WriteResults(workspace),
                         *_last_stages(workspace),
+                        WriteReport(),
                     ],
                     Context(folder, settled, progress, stop),
                 )
@@ -240,6 +253,7 @@ def run(
         if outcome.stopped:
             if folder.journal.is_file():
                 write_results(folder, workspace)
+                write_report(folder, state="not finished")
             raise Stopped(done, outcome.stopped)
     return done
 
@@ -358,6 +372,7 @@ def retrain_members(
         if stop():
             command = f"evonas retrain {shlex.quote(str(folder.path))} with the same settings"
             raise Stopped(opened, stage.name, command)
+    write_report(folder)
     return RetrainedNetworks.load(folder.path)
 
 
@@ -425,6 +440,8 @@ def _description(workspace: Workspace) -> dict[str, Any]:
         "data": {
             "name": data_of(workspace.config.problem),
             "checksum": workspace.checksum,
+            "num_classes": problem.space.num_classes,
+            "input_shape": list(problem.space.input_shape),
             **sizes,
         },
         "costs": workspace.cost_checksums,

@@ -56,6 +56,7 @@ def test_a_run_leaves_everything_that_the_design_names(finished, capsys):
         "supernet/weights.safetensors",
         "figures/front.png",
         "figures/hypervolume.png",
+        "report.html",
     }
     config = json.loads((finished / "config.json").read_text())
     assert config["settings"]["training"]["steps"] == 40
@@ -450,3 +451,60 @@ def test_a_plugin_that_fails_is_one_line(tmp_path, capsys):
         "register_space('broken', lambda classes, shape: 1 // 0)\n"
     )
     refused(capsys, ["run", "--plugin", plugin, "--space", "broken"], "(ZeroDivisionError:")
+
+
+def test_report_is_written_again(copy_of, capsys):
+    first = (copy_of / "report.html").read_bytes()
+    (copy_of / "report.html").unlink()
+    capsys.readouterr()
+    assert main(["report", str(copy_of)]) == 0
+    assert capsys.readouterr().out.split() == ["report", str(copy_of / "report.html")]
+    # the folder of the copy is another one
+    again = (copy_of / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in again and len(again) == pytest.approx(len(first), rel=0.1)
+
+
+def test_a_report_of_what_has_no_front(copy_of, tmp_path, capsys):
+    (copy_of / "front.csv").unlink()
+    refused(capsys, ["report", copy_of], "has no front.csv yet")
+    refused(capsys, ["report", tmp_path / "nothing"], "there is no run folder")
+    refused(capsys, ["report", tmp_path], "is no run folder")
+
+
+def test_a_front_edited_by_hand(copy_of, capsys):
+    lines = (copy_of / "front.csv").read_text().splitlines()
+    cut = [line.rpartition(",")[0].rpartition(",")[0] for line in lines]
+    (copy_of / "front.csv").write_text("\n".join(cut) + "\n")
+    refused(capsys, ["report", copy_of], "has no column 'params' (it has network, error)")
+    refused(capsys, ["compare", copy_of, copy_of], "has no column 'params'")
+
+
+def test_compare(finished, copy_of, tmp_path, capsys):
+    table, figure = tmp_path / "table.csv", tmp_path / "compare.svg"
+    command = ["compare", str(finished), str(copy_of)]
+    assert main([*command, "--csv", str(table), "--output", str(figure)]) == 0
+    said = capsys.readouterr().out
+    assert finished.name in said and "hypervolume" in said and "all together" in said
+    header, *rows = table.read_text().splitlines()
+    assert header == "run,networks,hypervolume,on_merged,epsilon,least_error,least_params"
+    assert len(rows) == 2 and figure.read_text().startswith("<?xml")
+    assert main([*command, "--objectives", "error", "macs"]) == 0
+    assert "least_macs" in capsys.readouterr().out
+
+
+def test_comparisons_that_are_none(finished, tmp_path, capsys):
+    refused(capsys, ["compare", finished], "name two runs or more")
+    refused(capsys, ["compare", finished, tmp_path / "no"], "there is no run folder")
+    other = tmp_path / "other.csv"
+    other.write_text("network,error,macs\na,1,2\n")
+    refused(capsys, ["compare", finished, other], "minimised error, params and other error, macs")
+    pair = ["compare", finished, finished]
+    refused(capsys, [*pair, "--output", tmp_path / "a.doc"], "no ending of a figure")
+    refused(capsys, [*pair, "--objectives", "error", "flops"], "has no column 'flops'")
+
+
+def test_watching_a_finished_run_ends_at_once(finished, capsys):
+    capsys.readouterr()
+    assert main(["status", str(finished), "--watch"]) == 0
+    assert capsys.readouterr().out.startswith(f"{finished}: finished")
+    refused(capsys, ["status", finished, "--watch", "--interval", "0"], "the interval is 0")

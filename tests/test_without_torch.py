@@ -1,4 +1,4 @@
-"""A pymoo program of somebody who has no torch, and whose problem is no neural network."""
+"""What works where torch is not installed: other pymoo programs, and finished runs."""
 
 import subprocess
 import sysconfig
@@ -6,6 +6,8 @@ import venv
 from pathlib import Path
 
 import pytest
+
+from evonas.cli import main
 
 ABSENT = ("torch", "torchvision", "torchgen", "functorch", "thop", "triton", "nvidia", "cuda")
 
@@ -117,3 +119,41 @@ def test_own_integer_problem(python, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "done"
+
+
+FINISHED = """
+import sys
+from evonas.analysis import Comparison, Diagram, Front, GeneFrequencies, History
+from evonas.cli import main
+from evonas.run import Run
+
+folder = sys.argv[1]
+assert main(["report", folder]) == 0
+assert main(["compare", folder, folder, "--output", "both.png", "--csv", "both.csv"]) == 0
+assert main(["status", folder, "--watch"]) == 0
+front, space = Front.load(folder), Run.load(folder).space
+assert front.hypervolume() == History.load(folder).hypervolume[-1]
+from matplotlib.figure import Figure
+for record in (front, Diagram.of(front.knee().network, space), GeneFrequencies.of(front, space)):
+    record.plot(Figure().subplots())
+print("done")
+"""
+
+
+def test_a_run_of_another_machine(python, tmp_path):
+    run = ["run", "--problem", "digits-params", "--runs", str(tmp_path), "--quiet"]
+    assert main([*run, "--training.steps", "30", "--evaluations", "30", "--threads", "1"]) == 0
+    (folder,) = tmp_path.iterdir()
+    before = (folder / "report.html").read_text()
+    done = subprocess.run(
+        [python, "-c", FINISHED, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": str(python.parent)},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "done"
+    assert (folder / "report.html").read_text() == before
+    assert (tmp_path / "both.png").is_file() and (tmp_path / "both.csv").is_file()

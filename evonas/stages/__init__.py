@@ -1,9 +1,10 @@
-"""The stages of the main job: plan, supernet (joint, pruning), saliency, search, results, ranks."""
+"""The stages of the main job: plan, supernet, saliency, search, results, ranks, report."""
 
 from evonas.stages.fidelity import MeasureFidelity
 from evonas.stages.joint import TrainJointly
 from evonas.stages.plan import Plan, plan
 from evonas.stages.pruning import PruneSupernet
+from evonas.stages.report import WriteReport
 from evonas.stages.results import WriteResults
 from evonas.stages.retrain import RetrainMembers
 from evonas.stages.saliency import ScoreSaliency
@@ -21,6 +22,7 @@ __all__ = [
     "TrainJointly",
     "TrainSupernet",
     "Workspace",
+    "WriteReport",
     "WriteResults",
     "plan",
 ]

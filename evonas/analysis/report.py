@@ -1,0 +1,401 @@
+"""The report of a run: one page that needs nothing but a browser, and can be mailed."""
+
+import base64
+import io
+import json
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evonas._version import __version__
+from evonas.analysis.architecture import Diagram, GeneFrequencies
+from evonas.analysis.distributions import Distributions
+from evonas.analysis.fidelity import RankFidelity
+from evonas.analysis.front import Front, Member
+from evonas.analysis.history import History
+from evonas.analysis.pruning import PruningAccount
+from evonas.analysis.quantities import costs_and_qualities, format_value, plural, quantity
+from evonas.analysis.report_chart import Chart, chart_of
+from evonas.analysis.retrained import RetrainedNetworks
+from evonas.analysis.saliency import Saliency
+from evonas.atomic import write_text_atomic
+from evonas.errors import InputError
+from evonas.runs import RunFolder, read_status, space_of
+from evonas.runs.progress import format_seconds
+from evonas.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    pass
+
+TEMPLATE = "report.html.jinja"
+DPI = 130
+FINISHED, UNFINISHED = "finished", "not finished"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page.
+
+    Attributes:
+        title: above it.
+        note: beneath it.
+        data: of the PNG, as a URL.
+        alt: what it shows, for who cannot see it.
+    """
+
+    title: str
+    note: str
+    data: str
+    alt: str
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What the page of a run shows; see `write_report`.
+
+    Attributes:
+        folder: the run.
+        front: its front.
+        state: "finished", "not finished", or "running".
+        facts: what was searched, with what budget: names and texts.
+        chart: the front as points in a picture; None for an empty front.
+        picks: members worth a look with the reason: the ends and the knee.
+        diagrams: of these, where the space is known.
+        pictures: all other figures.
+        retrained: networks that were trained alone; None where none was.
+        settings: all of them, as JSON.
+    """
+
+    folder: RunFolder
+    front: Front
+    state: str
+    facts: tuple[tuple[str, str], ...]
+    chart: Chart | None
+    picks: tuple[tuple[str, Member], ...]
+    diagrams: tuple[Picture, ...]
+    pictures: tuple[Picture, ...]
+    retrained: RetrainedNetworks | None
+    settings: str
+
+    @classmethod
+    def of(cls, folder: RunFolder, *, state: str | None = None) -> "Report":
+        """Gather it from a run's folder.
+
+        Args:
+            folder: of the run.
+            state: of it, where the caller knows better: a run cannot see itself end.
+
+        Raises:
+            InputError: the run has no front yet, or a file of it is broken.
+        """
+        front = Front.load(folder.path)
+        described = _described(folder)
+        picks = picks_of(front)
+        retrained = RetrainedNetworks.load(folder.path) if folder.retrained.is_file() else None
+        space = _space(folder)
+        status = read_status(folder.path)
+        if state is None:
+            state = "running" if status.locked else FINISHED if status.finished else UNFINISHED
+        return cls(
+            folder=folder,
+            front=front,
+            state=state,
+            facts=tuple(_facts(front, described, status, space)),
+            chart=chart_of(front) if len(front) else None,
+            picks=picks,
+            diagrams=tuple(_diagrams(picks, space)),
+            pictures=tuple(_pictures(folder, front, space)),
+            retrained=retrained,
+            settings=json.dumps(described, indent=2, ensure_ascii=False),
+        )
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Columns of the table, in order: objectives that measure quality, costs, the others."""
+        costs, qualities = costs_and_qualities(self.front.objectives)
+        first = (*qualities, *costs)
+        return (*first, *(name for name in self.front.columns if name not in first))
+
+    def render(self) -> str:
+        """The page, as HTML."""
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        environment = Environment(
+            loader=PackageLoader("evonas.analysis"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        columns = self.costs
+        values = np.column_stack([self.front.column(name) for name in columns])
+        run = shlex.quote(str(self.folder.path))
+        return environment.get_template(TEMPLATE).render(
+            report=self,
+            title=self.front.name or self.folder.name,
+            version=__version__,
+            columns=[(name, quantity(name).label) for name in columns],
+            rows=[
+                [number(name, value) for name, value in zip(columns, row, strict=True)]
+                for row in values.tolist()
+            ],
+            data={
+                "networks": self.front.networks,
+                "values": [[_json(value) for value in row] for row in values.tolist()],
+                "points": self.chart.points.round(2).tolist() if self.chart else [],
+                "run": run,
+                "picked": self.picks[-1][1].index if self.picks else None,
+            },
+            sentences=[str(member) for _, member in self.picks],
+            run=run,
+            retrained=_table_of(self.retrained),
+        )
+
+
+def write_report(folder: RunFolder, *, state: str | None = None) -> Path:
+    """Write `report.html` of a run, atomically: front, architectures, history, settings.
+
+    It holds all it needs: no network, no other file.
+
+    Args:
+        folder: of the run.
+        state: see `Report.of`.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        InputError: the run has no front yet, a file of it is broken, or the disk is full.
+    """
+    write_text_atomic(folder.report, Report.of(folder, state=state).render())
+    return folder.report
+
+
+def picks_of(front: Front) -> tuple[tuple[str, Member], ...]:
+    """Members worth a look: both ends of the front, then its knee; each once."""
+    if not len(front):
+        return ()
+    costs, qualities = costs_and_qualities(front.objectives)
+    picks = {}
+    if costs:
+        cheapest = front.member(
+            int(np.lexsort((front.column(qualities[0]), front.column(costs[0])))[0])
+        )
+        picks[cheapest.index] = (f"fewest {_plain(costs[0])}", cheapest)
+    best = front.pick(by=qualities[0])
+    picks.setdefault(best.index, (f"least {_plain(qualities[0])}", best))
+    if len(front) > 2:
+        knee = front.knee()
+        picks.pop(knee.index, None)
+        picks[knee.index] = ("the knee", knee)
+    return tuple(picks.values())
+
+
+def number(name: str, value: float) -> str:
+    """A number of a table: counts with all their digits, in groups; others with four."""
+    if np.isnan(value):
+        return ""
+    if quantity(name).count and float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _many(count: int) -> str:
+    """A number of genomes: all digits, or a power of ten where these say nothing."""
+    return f"{count:,}" if count < 10**7 else f"10^{math.log10(count):.1f}"
+
+
+def _plain(name: str) -> str:
+    return {"macs": "MACs"}.get(name, name.replace("_", " "))
+
+
+def _json(value: float) -> float | None:
+    return None if np.isnan(value) else int(value) if value.is_integer() else value
+
+
+def _described(folder: RunFolder) -> dict[str, Any]:
+    try:
+        described = json.loads(folder.config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder.config} cannot be read ({error}); restore it") from None
+    return described if isinstance(described, dict) else {}
+
+
+def _space(folder: RunFolder) -> SearchSpace | None:
+    """The run's space; None where its folder does not tell, or a plugin would have to."""
+    try:
+        return space_of(folder)
+    except InputError:
+        return None
+
+
+def _facts(
+    front: Front, described: Mapping[str, Any], status: Any, space: SearchSpace | None
+) -> list[tuple[str, str]]:
+    settings, data = described.get("settings", {}), described.get("data", {})
+    training, scratch = settings.get("training", {}), settings.get("scratch", {})
+    facts = [("problem", str(settings.get("problem", "")))]
+    sizes = [f"{data[k]:,} {text}" for k, text in SIZES.items() if k in data]
+    facts.append(("data", ", ".join([str(data.get("name", "")), *sizes])))
+    if settings.get("space"):
+        size = f", {_many(space.size)} genomes of {space.n_var} genes" if space else ""
+        facts.append(("space", f"{settings['space']}{size}"))
+    if settings.get("from_scratch"):
+        facts.append(("evaluation", f"each network trained alone, {scratch.get('epochs')} epochs"))
+    elif training.get("steps"):
+        facts.append(
+            (
+                "evaluation",
+                f"a supernet at width {settings['width']:g}, trained for "
+                f"{training['steps']:,} steps "
+                f"of {training['batch_size']} images",
+            )
+        )
+    else:
+        facts.append(("evaluation", "looked up in a table"))
+    facts.append(
+        ("search", f"{settings.get('algorithm')}, {status.evaluations} networks evaluated")
+    )
+    if settings.get("constraint"):
+        facts.append(("constraints", ", ".join(settings["constraint"])))
+    if settings.get("budget"):
+        facts.append(("budget", str(settings["budget"])))
+    if front.scale:
+        facts.append(("dominated hypervolume", f"{front.hypervolume():.4f}"))
+    facts.append(("seed", str(settings.get("seed"))))
+    device = str(settings.get("device"))
+    if device == "cpu" and settings.get("threads"):
+        device += f", {plural(settings['threads'], 'thread')}"
+    facts.append(("device", device))
+    took = [
+        f"{stage.name} {format_seconds(stage.seconds)}"
+        for stage in status.stages
+        if stage.seconds is not None
+    ]
+    if took:
+        facts.append(("time", ", ".join(took)))
+    return [(name, text) for name, text in facts if text.strip(", ")]
+
+
+SIZES = {"train": "training images", "validation": "validation images", "rows": "rows"}
+
+
+def _diagrams(picks: Sequence[tuple[str, Member]], space: SearchSpace | None) -> list[Picture]:
+    from evonas.analysis.architecture_figure import diagram_size, draw_diagram
+
+    if space is None:
+        return []
+    pictures = []
+    for reason, member in picks:
+        diagram = Diagram.of(member.network, space, title=member.network)
+        data = _png(diagram_size(diagram), partial(draw_diagram, diagram))
+        numbers = ", ".join(format_value(name, value) for name, value in member.values.items())
+        pictures.append(Picture(reason, numbers, data, f"block diagram of {member.network}"))
+    return pictures
+
+
+def _pictures(folder: RunFolder, front: Front, space: SearchSpace | None) -> list[Picture]:
+    """All figures of the run beside the front itself."""
+    from evonas.analysis import architecture_figure, choices_figure, distributions_figure
+    from evonas.analysis.drawing import SIZE
+    from evonas.analysis.fidelity_figure import draw_fidelity, fidelity_picture
+    from evonas.analysis.history_figure import draw_history, history_picture
+    from evonas.analysis.retrained_figure import draw_retrained
+
+    pictures = []
+
+    def add(title: str, note: str, size: tuple[float, float], draw: Callable[[Any], Any]) -> None:
+        pictures.append(Picture(title, note, _png(size, draw), f"{title}: {note}"))
+
+    if folder.retrained.is_file():
+        retrained = RetrainedNetworks.load(folder.path)
+        add(
+            "Networks trained alone",
+            "true errors, of validation and test images, beside the front that the search saw",
+            SIZE,
+            lambda ax: draw_retrained(retrained, front, ax),
+        )
+    if folder.fidelity.is_file():
+        fidelity = RankFidelity.load(folder.path)
+        add(
+            "How well the search ranks",
+            fidelity.summary(),
+            SIZE,
+            lambda ax: draw_fidelity(fidelity_picture(fidelity, front), ax),
+        )
+    if folder.history.is_file():
+        history = History.load(folder.path)
+        add(
+            "How the search went",
+            "hypervolume that everything evaluated so far dominates",
+            SIZE,
+            lambda ax: draw_history(history_picture(history), ax),
+        )
+    if space is not None and len(front):
+        genes = GeneFrequencies.of(front, space)
+        add(
+            "What the genes hold along the front",
+            "share of the members that hold each choice, from the cheapest to the dearest",
+            architecture_figure.frequencies_size(genes),
+            lambda ax: architecture_figure.draw_frequencies(genes, ax),
+        )
+    if folder.saliency.is_file():
+        table = Saliency.load(folder.path)
+        add(
+            "What each choice is worth",
+            "saliency; colours compare the choices of a gene",
+            choices_figure.saliency_size(table),
+            lambda ax: choices_figure.draw_saliency(table, ax),
+        )
+    if folder.pruning.is_file():
+        account = PruningAccount.load(folder.path)
+        add(
+            "What was pruned",
+            account.sizes,
+            choices_figure.pruning_size(account),
+            lambda ax: choices_figure.draw_pruning(account, ax),
+        )
+    if folder.architectures.is_file() or folder.distributions.is_file():
+        moved = Distributions.load(folder.path)
+        add(
+            "How the distributions moved",
+            f"probabilities of each gene's choices, by {moved.counted}",
+            distributions_figure.distributions_size(moved),
+            lambda ax: distributions_figure.draw_distributions(moved, ax),
+        )
+    return pictures
+
+
+def _png(size: tuple[float, float], draw: Callable[[Any], Any]) -> str:
+    """A figure as the URL of its data."""
+    from matplotlib.figure import Figure
+
+    figure: Figure = Figure(figsize=size, layout="constrained")
+    draw(figure.subplots())
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _table_of(retrained: RetrainedNetworks | None) -> dict[str, Any] | None:
+    if retrained is None:
+        return None
+    columns = [name for name in retrained.columns if name not in ("epochs", "seeds")]
+    values = np.column_stack([retrained.column(name) for name in columns])
+    return {
+        "columns": [quantity(name).label for name in columns],
+        "rows": [
+            (network, [number(n, v) for n, v in zip(columns, row, strict=True)], method)
+            for network, row, method in zip(
+                retrained.networks, values.tolist(), retrained.methods, strict=True
+            )
+        ],
+    }
