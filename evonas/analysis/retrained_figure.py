@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes") -> "Axes":
     """Draw validation and test errors of retrained networks over their first cost.
 
+    The area that the true front dominates is shaded.
+
     Args:
         retrained: what is known of them.
         front: the estimated front, drawn behind; None for none.
@@ -50,10 +52,19 @@ def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes"
         ax.set_yscale("log")
     if wide(x if front is None or cost not in front.columns else front.column(cost)):
         ax.set_xscale("log")
+    _fill(ax, true.column(cost), true.column("error"))
     plain_ticks(ax.xaxis, ax.get_xscale() == "log")
     plain_ticks(ax.yaxis, log_y)
     ax.legend(frameon=False, fontsize=8)
     return ax
+
+
+def _fill(ax: "Axes", cost: np.ndarray, error: np.ndarray) -> None:
+    """Shade what the true front dominates, as far as the axes go."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    x, y = np.r_[cost, right], np.r_[error, error[-1]]
+    ax.fill_between(x, y, top, step="post", color=BLUE, alpha=0.10, linewidth=0)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def save_retrained(folder: RunFolder) -> Path:
