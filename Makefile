@@ -13,7 +13,7 @@ run: $(VENV)/.installed
 # Threads that wait are to sleep: with more of them than cores, spinning ones stop the others.
 test: export OMP_WAIT_POLICY = passive
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --nbmake --nbmake-timeout=300 $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -181,7 +181,7 @@ def test_a_stage_of_the_run(tmp_path):
     done = run(RunConfig(**PLAIN, retrain=2, runs=str(tmp_path)), quiet=True)
     assert len(done.retrained) == 2
     states = json.loads(done.folder.stages.read_text())
-    assert list(states)[-1] == "retrain" and states["retrain"]["state"] == "done"
+    assert list(states)[-2:] == ["retrain", "report"] and states["retrain"]["state"] == "done"
     done.folder.retrained.unlink()
     run(resume=done.folder.path, quiet=True)
     assert len(RetrainedNetworks.load(done.folder.path)) == 2

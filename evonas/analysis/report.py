@@ -278,7 +278,7 @@ def _facts(
     took = [
         f"{stage.name} {format_seconds(stage.seconds)}"
         for stage in status.stages
-        if stage.seconds is not None
+        if stage.seconds is not None and stage.name != "report"
     ]
     if took:
         facts.append(("time", ", ".join(took)))

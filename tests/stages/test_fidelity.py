@@ -202,7 +202,7 @@ def test_trained_in_a_run(tmp_path, trainings, capsys):
     again = Workspace(stored).scratch_problem(done.folder, stored.scratch)
     X = np.stack([again.space.encode(network) for network in record.networks])
     assert (again.evaluate(X)[:, 0] == record.true_error).all() and trainings.n == 6
-    assert read_status(done.folder.path).stages[-1].name == "fidelity"
+    assert [s.name for s in read_status(done.folder.path).stages][-2:] == ["fidelity", "report"]
 
     # The figure is drawn again with the members of a longer search's front.
     figure = done.folder.figures / "fidelity.png"
@@ -302,7 +302,8 @@ def test_the_command_keeps_what_was_asked_for(copy_of, trainings, capsys):
     assert capsys.readouterr().out.startswith("3 networks, trained from scratch for 2 epochs")
     assert trainings.n == 6
     status = read_status(folder)
-    assert [stage.name for stage in status.stages] == ["supernet", "search", "results", "fidelity"]
+    stages = ["supernet", "search", "results", "fidelity", "report"]
+    assert [stage.name for stage in status.stages] == stages
     assert status.finished
 
 
@@ -455,7 +456,7 @@ def test_a_retrained_run_is_measured_as_it_was_trained(tmp_path, trainings, caps
     assert config.fidelity_scratch == replace(config.scratch, epochs=2)
     assert run(resume=done.folder.path, quiet=True).config == config and trainings.n == made + 3
     names = [stage.name for stage in read_status(done.folder.path).stages]
-    assert names == ["supernet", "search", "results", "retrain", "fidelity"]
+    assert names == ["supernet", "search", "results", "retrain", "fidelity", "report"]
 
 
 def test_repeated_without(finished, tmp_path, capsys):
