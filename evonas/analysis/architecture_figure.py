@@ -170,14 +170,16 @@ def draw_frequencies(genes: GeneFrequencies, ax: "Axes") -> "Axes":
     colour = dict(zip(common, CHOICES, strict=False))
     groups = genes.groups()
     shares = np.stack([np.nan_to_num(genes.frequencies(rows)) for rows in groups])
-    x = np.arange(len(groups))
+    x = np.arange(len(groups) + 1) - 0.5
     for gene, names in enumerate(genes.labels):
         base = np.full(len(groups), gene + 0.06)
         # What has no colour comes last, so that each band begins with what is told apart.
         for choice in sorted(range(len(names)), key=lambda c: names[c] not in colour):
-            height = 0.88 * shares[:, gene, choice]
-            ax.bar(x, height, 1.0, base, color=colour.get(names[choice], "#c8c8c8"), linewidth=0)
-            base = base + height
+            top = base + 0.88 * shares[:, gene, choice]
+            ends = (np.append(edge, edge[-1]) for edge in (base, top))
+            shade = colour.get(names[choice], "#c8c8c8")
+            ax.fill_between(x, *ends, step="post", color=shade, linewidth=0)
+            base = top
     n = len(genes.labels)
     every = -(-n // 24)
     ax.set_yticks(np.arange(0, n, every) + 0.5, [str(gene) for gene in range(0, n, every)])

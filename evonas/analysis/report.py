@@ -146,9 +146,8 @@ class Report:
                 for row in values.tolist()
             ],
             data={
-                "networks": self.front.networks,
                 "values": [[_json(value) for value in row] for row in values.tolist()],
-                "points": self.chart.points.round(2).tolist() if self.chart else [],
+                "points": self.chart.points.round(1).tolist() if self.chart else [],
                 "run": run,
                 "picked": self.picks[-1][1].index if self.picks else None,
             },
