@@ -176,9 +176,9 @@ def draw_frequencies(genes: GeneFrequencies, ax: "Axes") -> "Axes":
         # What has no colour comes last, so that each band begins with what is told apart.
         for choice in sorted(range(len(names)), key=lambda c: names[c] not in colour):
             top = base + 0.88 * shares[:, gene, choice]
-            ends = (np.append(edge, edge[-1]) for edge in (base, top))
+            low, high = np.append(base, base[-1]), np.append(top, top[-1])
             shade = colour.get(names[choice], "#c8c8c8")
-            ax.fill_between(x, *ends, step="post", color=shade, linewidth=0)
+            ax.fill_between(x, low, high, step="post", color=shade, linewidth=0)
             base = top
     n = len(genes.labels)
     every = -(-n // 24)
