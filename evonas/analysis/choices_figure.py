@@ -1,14 +1,14 @@
 """Figures of the choices of a space: what they were worth, and which of them went."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
-from evonas.analysis.drawing import save_in
+from evonas.analysis.drawing import drawn, save_in
 from evonas.analysis.pruning import PruningAccount
 from evonas.analysis.saliency import Saliency
 from evonas.operators.saliency import standardised
@@ -101,8 +101,7 @@ def save_saliency(folder: RunFolder) -> Path:
         InputError: the table is missing or broken, or the disk is full.
     """
     table = Saliency.load(folder.path)
-    figure = Figure(figsize=saliency_size(table), layout="constrained")
-    draw_saliency(table, figure.subplots())
+    figure = drawn(partial(draw_saliency, table), saliency_size(table))
     return save_in(folder, "saliency", figure)
 
 
@@ -113,6 +112,5 @@ def save_pruning(folder: RunFolder) -> Path:
         InputError: the account is missing or broken, or the disk is full.
     """
     account = PruningAccount.load(folder.path)
-    figure = Figure(figsize=pruning_size(account), layout="constrained")
-    draw_pruning(account, figure.subplots())
+    figure = drawn(partial(draw_pruning, account), pruning_size(account))
     return save_in(folder, "pruning", figure)

@@ -1,10 +1,10 @@
 """Figures of several fronts: over each other, and as bands."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from evonas.analysis.comparison import Attainment, Comparison
 from evonas.analysis.drawing import (
@@ -12,8 +12,8 @@ from evonas.analysis.drawing import (
     CHOICES,
     GREY,
     MARKERS,
-    SIZE,
     dot_size,
+    drawn,
     plain_ticks,
     save,
     stairs,
@@ -97,9 +97,7 @@ def save_comparison(comparison: Comparison, path: Path | str) -> None:
     Raises:
         InputError: the ending of the file is none of a figure, or it cannot be written.
     """
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_comparison(comparison, figure.subplots())
-    save(figure, path)
+    save(drawn(partial(draw_comparison, comparison)), path)
 
 
 def height(corners: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -1,13 +1,13 @@
 """The figure of distributions: how the probabilities of each gene moved."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from evonas.analysis.distributions import Distributions
-from evonas.analysis.drawing import CHOICES, GREY, save
+from evonas.analysis.drawing import CHOICES, GREY, drawn, save
 from evonas.analysis.quantities import format_number
 
 if TYPE_CHECKING:
@@ -83,6 +83,5 @@ def draw_distributions(history: Distributions, ax: "Axes") -> "Axes":
 
 def save_distributions(history: Distributions, path: Path | str) -> None:
     """Draw how distributions moved into a file, atomically; leaves pyplot alone."""
-    figure = Figure(figsize=distributions_size(history), layout="constrained")
-    draw_distributions(history, figure.subplots())
+    figure = drawn(partial(draw_distributions, history), distributions_size(history))
     save(figure, path)

@@ -1,6 +1,6 @@
 """What all figures share: colours and size, axes and ticks, and how they become files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,13 @@ def new_axes(size: tuple[float, float] = SIZE) -> "Axes":
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def drawn(draw: Callable[["Axes"], object], size: tuple[float, float] = SIZE) -> Figure:
+    """A figure of one Axes that something has been drawn into; leaves pyplot alone."""
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure.subplots())
+    return figure
 
 
 def save_in(folder: RunFolder, name: str, figure: Figure) -> Path:

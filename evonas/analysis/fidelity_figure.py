@@ -2,19 +2,19 @@
 
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from evonas.analysis.drawing import (
     BLUE,
     GREY,
     ORANGE,
-    SIZE,
     colour_bar,
     dot_size,
+    drawn,
     plain_ticks,
     save_in,
     style,
@@ -142,8 +142,7 @@ def save_fidelity(folder: RunFolder) -> Path:
     """
     fidelity = RankFidelity.load(folder.path)
     front = Front.load(folder.path) if folder.front.is_file() else None
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_fidelity(fidelity_picture(fidelity, front), figure.subplots())
+    figure = drawn(partial(draw_fidelity, fidelity_picture(fidelity, front)))
     return save_in(folder, "fidelity", figure)
 
 

@@ -1,19 +1,19 @@
 """The figure of a front: a record of the numbers drawn, then a function that draws them."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from evonas.analysis.drawing import (
     BLUE,
     GREY,
     ORANGE,
-    SIZE,
     colour_bar,
     dot_size,
+    drawn,
     plain_ticks,
     save,
     stairs,
@@ -121,8 +121,7 @@ def draw_front(picture: FrontPicture, ax: "Axes") -> "Axes":
 
 def save_front(front: Front, path: Path | str) -> None:
     """Draw a front into a file, atomically; leaves pyplot alone."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_front(front_picture(front), figure.subplots())
+    figure = drawn(partial(draw_front, front_picture(front)))
     save(figure, path)
 
 

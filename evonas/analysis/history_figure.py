@@ -1,14 +1,14 @@
 """The figure of a history: a record of the numbers drawn, then a function that draws them."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from evonas.analysis.drawing import BLUE, GREY, SIZE, STEPS, save, style
+from evonas.analysis.drawing import BLUE, GREY, STEPS, drawn, save, style
 from evonas.analysis.history import History
 from evonas.analysis.history_bands import HistoryBands
 from evonas.analysis.quantities import plural
@@ -89,6 +89,5 @@ def draw_history_bands(bands: HistoryBands, ax: "Axes") -> "Axes":
 
 def save_history(history: History, path: Path | str) -> None:
     """Draw a history into a file, atomically; leaves pyplot alone."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_history(history_picture(history), figure.subplots())
+    figure = drawn(partial(draw_history, history_picture(history)))
     save(figure, path)

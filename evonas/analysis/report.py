@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +30,8 @@ from evonas.runs import RunFolder, read_status, space_of
 from evonas.runs.progress import format_seconds
 from evonas.spaces import SearchSpace
 
-if TYPE_CHECKING:
-    pass
-
 TEMPLATE = "report.html.jinja"
 DPI = 130
-FINISHED, UNFINISHED = "finished", "not finished"
 
 
 @dataclass(frozen=True)
@@ -100,17 +96,15 @@ class Report:
         retrained = RetrainedNetworks.load(folder.path) if folder.retrained.is_file() else None
         space = _space(folder)
         status = read_status(folder.path)
-        if state is None:
-            state = "running" if status.locked else FINISHED if status.finished else UNFINISHED
         return cls(
             folder=folder,
             front=front,
-            state=state,
+            state=state or status.state,
             facts=tuple(_facts(front, described, status, space)),
             chart=chart_of(front) if len(front) else None,
             picks=picks,
             diagrams=tuple(_diagrams(picks, space)),
-            pictures=tuple(_pictures(folder, front, space)),
+            pictures=tuple(_pictures(folder, front, space, retrained)),
             retrained=retrained,
             settings=json.dumps(described, indent=2, ensure_ascii=False),
         )
@@ -183,9 +177,7 @@ def picks_of(front: Front) -> tuple[tuple[str, Member], ...]:
     costs, qualities = costs_and_qualities(front.objectives)
     picks = {}
     if costs:
-        cheapest = front.member(
-            int(np.lexsort((front.column(qualities[0]), front.column(costs[0])))[0])
-        )
+        cheapest = front.pick(by=costs[0])
         picks[cheapest.index] = (f"fewest {_plain(costs[0])}", cheapest)
     best = front.pick(by=qualities[0])
     picks.setdefault(best.index, (f"least {_plain(qualities[0])}", best))
@@ -301,7 +293,12 @@ def _diagrams(picks: Sequence[tuple[str, Member]], space: SearchSpace | None) ->
     return pictures
 
 
-def _pictures(folder: RunFolder, front: Front, space: SearchSpace | None) -> list[Picture]:
+def _pictures(
+    folder: RunFolder,
+    front: Front,
+    space: SearchSpace | None,
+    retrained: RetrainedNetworks | None,
+) -> list[Picture]:
     """All figures of the run beside the front itself."""
     from evonas.analysis import architecture_figure, choices_figure, distributions_figure
     from evonas.analysis.drawing import SIZE
@@ -314,8 +311,7 @@ def _pictures(folder: RunFolder, front: Front, space: SearchSpace | None) -> lis
     def add(title: str, note: str, size: tuple[float, float], draw: Callable[[Any], Any]) -> None:
         pictures.append(Picture(title, note, _png(size, draw), f"{title}: {note}"))
 
-    if folder.retrained.is_file():
-        retrained = RetrainedNetworks.load(folder.path)
+    if retrained is not None:
         add(
             "Networks trained alone",
             "true errors, of validation and test images, beside the front that the search saw",
@@ -375,10 +371,9 @@ def _pictures(folder: RunFolder, front: Front, space: SearchSpace | None) -> lis
 
 def _png(size: tuple[float, float], draw: Callable[[Any], Any]) -> str:
     """A figure as the URL of its data."""
-    from matplotlib.figure import Figure
+    from evonas.analysis.drawing import drawn
 
-    figure: Figure = Figure(figsize=size, layout="constrained")
-    draw(figure.subplots())
+    figure = drawn(draw, size)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

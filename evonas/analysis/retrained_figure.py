@@ -1,12 +1,12 @@
 """The figure of retrained networks: true errors beside the estimated front."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from evonas.analysis.drawing import BLUE, GREY, ORANGE, SIZE, plain_ticks, save_in, style
+from evonas.analysis.drawing import BLUE, GREY, ORANGE, drawn, plain_ticks, save_in, style
 from evonas.analysis.front import Front
 from evonas.analysis.quantities import plural, quantity, wide
 from evonas.analysis.retrained import RetrainedNetworks
@@ -74,6 +74,5 @@ def save_retrained(folder: RunFolder) -> Path:
         InputError: a table is missing or broken, or the disk is full.
     """
     front = Front.load(folder.path) if folder.front.is_file() else None
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_retrained(RetrainedNetworks.load(folder.path), front, figure.subplots())
+    figure = drawn(partial(draw_retrained, RetrainedNetworks.load(folder.path), front))
     return save_in(folder, "retrained", figure)

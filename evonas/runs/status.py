@@ -57,10 +57,14 @@ class RunStatus:
     finished: bool
     command: str | None
 
+    @property
+    def state(self) -> str:
+        """In words: "running", "finished" or "not finished"."""
+        return "running" if self.locked else "finished" if self.finished else "not finished"
+
     def __str__(self) -> str:
         """Lines for people."""
-        state = "running" if self.locked else "finished" if self.finished else "not finished"
-        lines = [f"{self.folder}: {state}"]
+        lines = [f"{self.folder}: {self.state}"]
         if self.stages:
             lines.append("stages       " + ", ".join(_stage_text(stage) for stage in self.stages))
         if self.budget is not None:
