@@ -124,7 +124,8 @@ def scored(problem: SupernetProblem, X: np.ndarray, context: Context) -> np.ndar
         for start in range(0, len(X), SCORED_AT_ONCE):
             if context.stop():
                 return None
-            errors.append(problem.evaluate(X[start:][:SCORED_AT_ONCE])[:, column])
+            part = X[start:][:SCORED_AT_ONCE]
+            errors.append(problem.evaluate(part, return_values_of=["F"])[:, column])
             progress.advance(len(errors[-1]))
     return np.concatenate(errors)
 
@@ -172,7 +173,8 @@ def trained_errors(scratch: ScratchProblem, X: np.ndarray, context: Context) -> 
 
         scratch.stop, scratch.on_training = context.stop, tell
         try:
-            return np.asarray(scratch.evaluate(X)[:, scratch.objectives.index("error")])
+            F = scratch.evaluate(X, return_values_of=["F"])
+            return np.asarray(F[:, scratch.objectives.index("error")])
         except EvaluationStopped:
             return None
 

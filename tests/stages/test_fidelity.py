@@ -225,6 +225,13 @@ def test_trained_in_a_run(tmp_path, trainings, capsys):
     assert not figure.exists() and not done.folder.fidelity.exists()
 
 
+def test_a_run_with_a_limit(tmp_path, trainings):
+    settings = {"constraint": ("params<=5e5",), "fidelity": 3, "runs": str(tmp_path)}
+    done = run(RunConfig(**DIGITS, **settings, scratch=ONE_EPOCH), quiet=True)
+    assert len(done.fidelity) == trainings.n == 3
+    assert (done.fidelity.costs[:, 0] <= 5e5).all()
+
+
 def test_killed_between_trainings(copy_of, tmp_path, trainings):
     whole = Run.load(shutil.copytree(copy_of.folder.path, tmp_path / "whole" / "run"))
     measure_fidelity(whole.folder.path, networks=4, scratch=ONE_EPOCH, quiet=True)
