@@ -69,8 +69,8 @@ class StatusCommand:
     """Run folder."""
     watch: bool = False
     """Say it again and again, until the run ends or Ctrl-C."""
-    interval: float = 2.0
-    """Seconds between two looks, with --watch."""
+    interval: float | None = None
+    """Seconds between two looks, with --watch; by default 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -562,13 +562,16 @@ def _fidelity(options: Sequence[str], started: float) -> int:
 def _status(options: Sequence[str], started: float) -> int:
     """Say how a run stands, once or again and again (--watch)."""
     from evonas.runs import read_status, watch
+    from evonas.runs.watch import INTERVAL
 
     command = _parse(StatusCommand, options, "status")
     if not command.watch:
+        if command.interval is not None:
+            raise InputError("--interval is for --watch; give both")
         print(read_status(command.run))
         return 0
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
-        watch(command.run, interval=command.interval)
+        watch(command.run, interval=INTERVAL if command.interval is None else command.interval)
     return 0
 
 
@@ -590,12 +593,21 @@ def _compare(options: Sequence[str], started: float) -> int:
         raise InputError("name two runs or more: evonas compare RUN RUN")
     objectives = command.objectives or None
     compared = Comparison.of(Front.load(path, objectives=objectives) for path in command.runs)
+    told = _different_estimates(command.runs, compared)
     table = compared.to_frame()
-    _print_networks(compared.names, list(table.columns[1:]), table.iloc[:, 1:].to_numpy(), "run")
+    print(f"compared by {', '.join(compared.objectives)}")
+    # Names of runs are long; columns are told by numbers.
+    for number, name in enumerate(compared.names, start=1):
+        print(f"{number:>3}  {name}")
+    _print_runs(
+        [name.replace("_", "\n") for name in table.columns[1:]], table.iloc[:, 1:].to_numpy()
+    )
     if len(compared) <= MOST_COVERED:
         print("share of the members of a column's front that the front of a row covers:")
-        _print_networks(compared.names, compared.names, compared.coverage, "run")
+        _print_runs([str(number + 1) for number in range(len(compared))], compared.coverage)
     print(f"all together: {len(compared.merged)} networks are on the front")
+    for line in told:
+        print(line)
     if command.csv:
         write_text_atomic(Path(command.csv).expanduser(), table.to_csv(index=False))
         print(f"table       {command.csv}")
@@ -603,6 +615,42 @@ def _compare(options: Sequence[str], started: float) -> int:
         save_comparison(compared, Path(command.output).expanduser())
         print(f"figure      {command.output}")
     return 0
+
+
+def _print_runs(columns: Sequence[str], values: Any) -> None:
+    """Numbers of runs, which are told by numbers: short, so that eight fit into a terminal."""
+    from rich.table import Table
+
+    from evonas.analysis.quantities import format_number
+
+    table = Table()
+    table.add_column("run", justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, row in enumerate(values.tolist(), start=1):
+        table.add_row(str(number), *map(format_number, row))
+    _print_table(table)
+
+
+def _different_estimates(runs: Sequence[str], compared: Any) -> list[str]:
+    """What a comparison compares beside the networks, in lines."""
+    from evonas.runs import supernet_of
+
+    told = []
+    scales = {front.scale for front in compared.fronts} - {None}
+    if len(scales) > 1:
+        told.append(
+            "the runs measure hypervolume by different scales (other data, or another space): here "
+            "all are measured by the ranges of all members"
+        )
+    supernets = {supernet_of(path) for path in runs} - {None}
+    if len(supernets) > 1 and "error" in compared.objectives:
+        told.append(
+            f"errors are estimates of {len(supernets)} supernets, which this compares, too; "
+            "`evonas retrain` measures true ones: compare RUN/retrained.csv by --objectives error "
+            "and a cost"
+        )
+    return told
 
 
 def _retrain(options: Sequence[str], started: float) -> int:
@@ -700,15 +748,13 @@ def _measure_latency(options: Sequence[str], started: float) -> int:
     return 0
 
 
-def _print_networks(
-    networks: Sequence[str], columns: Sequence[str], values: Any, of: str = "network"
-) -> None:
-    """Networks, or runs, and their numbers; what is unknown (NaN) stays empty."""
+def _print_networks(networks: Sequence[str], columns: Sequence[str], values: Any) -> None:
+    """Networks and their numbers; what is unknown (NaN) stays empty."""
     from rich.table import Table
 
     table = Table()
     # A long network takes several lines; its numbers are never cut.
-    table.add_column(of, overflow="fold")
+    table.add_column("network", overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for network, row in zip(networks, values.tolist(), strict=True):
@@ -727,9 +773,10 @@ def _print_networks(
 def _print_table(table: Any) -> None:
     from rich.console import Console
 
-    console = Console()
-    # A file or a pipe has no width to fit into.
-    (console if console.is_terminal else Console(width=200)).print(table)
+    # Names are text, not markup. A file or a pipe has no width to fit into.
+    console = Console(markup=False, emoji=False)
+    console = console if console.is_terminal else Console(markup=False, emoji=False, width=200)
+    console.print(table)
 
 
 VERBS: dict[str, Callable[[Sequence[str], float], int]] = {

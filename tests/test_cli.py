@@ -485,11 +485,34 @@ def test_compare(finished, copy_of, tmp_path, capsys):
     assert main([*command, "--csv", str(table), "--output", str(figure)]) == 0
     said = capsys.readouterr().out
     assert finished.name in said and "hypervolume" in said and "all together" in said
+    assert "supernets" not in said
     header, *rows = table.read_text().splitlines()
     assert header == "run,networks,hypervolume,on_merged,epsilon,least_error,least_params"
     assert len(rows) == 2 and figure.read_text().startswith("<?xml")
+    with (copy_of / "supernet" / "weights.safetensors").open("ab") as weights:
+        weights.write(b"x")
     assert main([*command, "--objectives", "error", "macs"]) == 0
-    assert "least_macs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "compared by error, macs" in said and "errors are estimates of 2 supernets" in said
+    assert main([*command, "--objectives", "macs", "params"]) == 0
+    assert "supernets" not in capsys.readouterr().out
+
+
+def test_compare_in_a_narrow_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    paths = []
+    for name in ("run[bold]:smile:-20261129-031200", "cifar10-params-20261129-031200", "third"):
+        paths.append(tmp_path / f"{name}.csv")
+        paths[-1].write_text("network,error,params,macs\na,1,2000000,3\nb,0.5,3000000,4\n")
+    assert main(["compare", *map(str, paths), "--objectives", "error", "params", "macs"]) == 0
+    said = capsys.readouterr().out
+    for path in paths:
+        assert f"  {path.stem}\n" in said
+    assert "compared by error, params, macs\n" in said
+    assert " 2M " in said and "…" not in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_comparisons_that_are_none(finished, tmp_path, capsys):
@@ -500,7 +523,7 @@ def test_comparisons_that_are_none(finished, tmp_path, capsys):
     refused(capsys, ["compare", finished, other], "minimised error, params and other error, macs")
     pair = ["compare", finished, finished]
     refused(capsys, [*pair, "--output", tmp_path / "a.doc"], "no ending of a figure")
-    refused(capsys, [*pair, "--objectives", "error", "flops"], "has no column 'flops'")
+    refused(capsys, [*pair, "--objectives", "error", "flops"], "give some of: error, params, macs")
 
 
 def test_watching_a_finished_run_ends_at_once(finished, capsys):

@@ -4,24 +4,23 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from moocore import hv_contributions, normalise
+from moocore import hv_contributions
 
 from evonas.analysis.quantities import format_number, wide
 from evonas.errors import InputError
 from evonas.problems.constraints import Constraint
-
-REFERENCE = 1.1  # for shares of a front's own hypervolume, objectives scaled to 0..1
+from evonas.problems.scale import REFERENCE, Scale
 
 
 def scaled(F: np.ndarray) -> np.ndarray:
     """Objectives (n, n_obj) scaled to 0..1 over the front; one that is the same for all is 0."""
-    return np.nan_to_num(normalise(F, to_range=[0.0, 1.0])) if len(F) else np.asarray(F)
+    return Scale.of(F).scaled(F) if len(F) else np.asarray(F)
 
 
 def knee(F: np.ndarray) -> int:
-    """Row of the member farthest below the plane through the ends (Das 1999).
+    """Row of the member with the least sum of scaled objectives; the first of equals.
 
-    It is the one with the least sum of scaled objectives; the first of equals.
+    Of two objectives it is the one farthest below the line through the ends (Das 1999).
     """
     return int(scaled(F).sum(axis=1).argmin())
 
@@ -69,16 +68,20 @@ def best_within(
         keys: arrays (n,) that are to be least, the first one above all.
 
     Raises:
-        InputError: no member keeps them.
+        InputError: no member keeps them; one whose value is unknown (NaN) keeps nothing.
     """
-    kept = np.ones(len(keys[0]), dtype=bool)
+    kept = ~np.isnan(np.stack(keys)).any(axis=0)
     for limit in limits:
         values = column(limit.cost)
-        keeps = limit.violation(values) <= 0
+        keeps = limit.violation(values) <= 0  # NaN is not
         if not keeps.any():
-            nearest = format_number(values.min() if limit.upper else values.max())
+            if np.isnan(values).all():
+                raise InputError(f"no network has a known {limit.cost}; leave {limit} out")
+            nearest = format_number(np.nanmin(values) if limit.upper else np.nanmax(values))
             raise InputError(f"no network keeps {limit}; the nearest has {nearest}")
         kept &= keeps
+    if not kept.any() and not limits:
+        raise InputError("no network has the numbers that decide; choose by another column")
     if not kept.any():
         raise InputError(f"no network keeps {' and '.join(map(str, limits))}; loosen one")
     return min(np.flatnonzero(kept).tolist(), key=lambda i: [key[i] for key in keys])
@@ -90,13 +93,21 @@ def nearest(wanted: Iterable[tuple[np.ndarray, float]]) -> int:
     Args:
         wanted: values of a column, (n,), and the number that is wanted of it. Columns are scaled
             to 0..1 over the front, wide ones by their logarithm; distances are Euclidean.
+
+    Raises:
+        InputError: no member has a number (NaN) in each of the columns.
     """
     squares = []
     for have, want in wanted:
-        if wide(have) and want > 0:
-            have, want = np.log(have), float(np.log(want))
-        squares.append(((have - want) / (np.ptp(have) or 1.0)) ** 2)
-    return int(np.sum(squares, axis=0).argmin())
+        known = have[~np.isnan(have)]
+        if wide(known) and want > 0:
+            have, known, want = np.log(have), np.log(known), float(np.log(want))
+        span = np.ptp(known) if len(known) else 0.0
+        squares.append(((have - want) / (span or 1.0)) ** 2)
+    apart = np.sum(squares, axis=0)
+    if np.isnan(apart).all():
+        raise InputError("no network has a number in each of these columns; leave one out")
+    return int(np.nanargmin(apart))
 
 
 def representatives(F: np.ndarray, n: int) -> np.ndarray:

@@ -82,7 +82,7 @@ class Comparison:
             name, again = front.name or f"run {number}", 1
             while name in names:
                 again += 1
-                name = f"{front.name} ({again})"
+                name = f"{front.name or f'run {number}'} ({again})"
             names.append(name)
         return tuple(names)
 

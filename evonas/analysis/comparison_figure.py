@@ -20,6 +20,7 @@ from evonas.analysis.drawing import (
     style,
 )
 from evonas.analysis.quantities import costs_and_qualities, plural, quantity, wide
+from evonas.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,12 @@ def draw_comparison(comparison: Comparison, ax: "Axes") -> "Axes":
     """Draw fronts over each other, by their first cost and their first quality.
 
     Each has a colour and a marker; of more than eight, those that follow are grey.
+
+    Raises:
+        InputError: they have fewer than two objectives.
     """
+    if len(comparison.objectives) < 2:
+        raise InputError("fronts need two objectives to be drawn; name them with objectives=")
     costs, qualities = costs_and_qualities(comparison.objectives)
     names = (costs[0], qualities[0])
     x, y = ([front.column(name) for front in comparison.fronts] for name in names)

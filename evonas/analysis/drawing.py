@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.text import Text
+from matplotlib.ticker import Formatter, LogLocator, NullFormatter, NullLocator
 
-from evonas.analysis.quantities import format_number, quantity, wide
+from evonas.analysis.quantities import format_number, format_numbers, quantity, wide
 from evonas.atomic import cannot_write, replacing
 from evonas.errors import InputError
 from evonas.runs import RunFolder
@@ -38,6 +39,8 @@ def drawn(draw: Callable[["Axes"], object], size: tuple[float, float] = SIZE) ->
     """A figure of one Axes that something has been drawn into; leaves pyplot alone."""
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.subplots())
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a name with dollar signs is no formula
     return figure
 
 
@@ -93,7 +96,19 @@ def plain_ticks(axis: "Axis", log: bool, *, digits: Sequence[float] = (1.0, 2.0,
         axis.set_major_locator(LogLocator(subs=digits))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(value)))
+    axis.set_major_formatter(FormatTicks())
+
+
+class FormatTicks(Formatter):
+    """Numbers such as 200k and 1M, with as many digits as tell neighbours apart."""
+
+    def __call__(self, value: float, pos: int | None = None) -> str:
+        """One number."""
+        return format_number(value)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """All numbers of an axis."""
+        return format_numbers(values)
 
 
 def colour_bar(dots: "ScalarMappable", ax: "Axes", name: str, values: np.ndarray) -> None:

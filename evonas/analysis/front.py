@@ -59,8 +59,8 @@ class Front:
         scale: what hypervolumes of the run are measured with; None where unknown.
 
     Raises:
-        InputError: shapes that do not fit together, or an objective that is no column or no
-            finite number.
+        InputError: shapes that do not fit together, an objective given twice, or one that is no
+            column or no finite number.
     """
 
     networks: tuple[str, ...]
@@ -80,6 +80,11 @@ class Front:
         if len(values) != len(self.networks):
             raise InputError(
                 f"{len(self.networks)} networks and {len(values)} rows of values; give one each"
+            )
+        if not self.objectives or len(set(self.objectives)) < len(self.objectives):
+            raise InputError(
+                f"objectives of a front are {', '.join(self.objectives) or 'none'}; give different "
+                f"ones of {', '.join(self.columns)}"
             )
         for objective in self.objectives:
             if objective not in self.columns:
@@ -177,25 +182,34 @@ class Front:
         """Read a run's front, or any CSV with a column `network`.
 
         Args:
-            path: a run folder, or a CSV file.
+            path: a run folder, or a CSV file such as `retrained.csv`.
             objectives: the columns that were minimised. If None, what the journal beside the file
                 says; without a journal the first two columns after the network.
 
         Raises:
-            InputError: no such run or file, the run has no front yet, or the table is broken.
+            InputError: no such run or file, the run has no front yet, the table is broken, or lacks
+                a column that was asked for.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         folder = RunFolder(path.parent)
-        if path.is_dir() or not path.suffix:
+        whole = path.is_dir() or not path.suffix
+        if whole:
             folder = RunFolder.open(path)
             path = folder.require(folder.front)
-        name = folder.name if folder.journal.exists() else path.stem
+        name = folder.name if whole or folder.journal.exists() else path.stem
         search = next(iter(searches_of(folder)[-1:]), None)
-        if objectives is None and search:
-            objectives = search.objectives
-        networks, columns, values = read_table(path, text="network", required=objectives or ())
+        recorded = search.objectives if search and objectives is None else ()
+        networks, columns, values = read_table(
+            path, text="network", required=recorded, ignored=("method",)
+        )
+        for objective in objectives or ():
+            if objective not in columns:
+                raise InputError(
+                    f"{path} has no column '{objective}' for an objective; give some of: "
+                    f"{', '.join(columns)}"
+                )
         if objectives is None:
-            objectives = columns[:2]
+            objectives = recorded or columns[:2]
         known = search and search.objectives == tuple(objectives)
         scale = search.scale if search and known else None
         return cls(tuple(networks), tuple(columns), values, tuple(objectives), name, scale)
@@ -239,9 +253,10 @@ class Front:
     def knee(self) -> Member:
         """The best compromise: where the front bends most.
 
-        Each objective is scaled to 0..1 over the front; the knee is the member farthest below the
-        plane through the ends, which is the one with the least sum (Das 1999, "On characterizing
-        the knee of the Pareto curve"). The first of equals.
+        Each objective is scaled to 0..1 over the front; the knee is the member with the least sum,
+        which of two objectives is the one farthest below the line through the ends (Das 1999, "On
+        characterizing the knee of the Pareto curve"). Scales are linear, also where a figure's
+        are not. The first of equals.
 
         Raises:
             InputError: the front is empty.
@@ -326,8 +341,8 @@ class Front:
     def merge(cls, fronts: Iterable["Front"], *, name: str = "") -> "Front":
         """What is non-dominated of several fronts together.
 
-        Columns are those that all have. Of a network that several fronts hold, the first front's
-        numbers are taken.
+        Columns are those that all have. A network that several fronts hold with different numbers
+        counts with all of them; what is left of it is once in the merged front.
 
         Raises:
             InputError: none is given, or they have different objectives.
@@ -344,10 +359,13 @@ class Front:
                     "the same objectives"
                 )
         columns = [c for c in first.columns if all(c in front.columns for front in fronts)]
-        values = [np.column_stack([front.column(c) for c in columns]) for front in fronts]
+        values = np.concatenate([np.column_stack([f.column(c) for c in columns]) for f in fronts])
+        networks = [network for front in fronts for network in front.networks]
+        F = values[:, [columns.index(name) for name in first.objectives]]
+        best = np.flatnonzero(is_nondominated(F, keep_weakly=True)) if len(F) else np.arange(0)
         merged = cls.from_arrays(
-            [network for front in fronts for network in front.networks],
-            np.concatenate(values),
+            [networks[i] for i in best],
+            values[best],
             columns=columns,
             objectives=first.objectives,
             name=name,
@@ -371,14 +389,20 @@ class Front:
     def spread(self, n: int) -> "Front":
         """At most so many members from all over the front: ends, knee, and evenly between.
 
-        In the order of the front, which goes by cost; see `evonas.analysis.choosing.spread`.
+        Those that another one dominates, as in a table edited by hand, are not looked at. In the
+        order of the front; see `evonas.analysis.choosing.spread`.
 
         Raises:
             InputError: `n` is below 1.
         """
         if n < 1:
             raise InputError(f"{n} networks cannot be picked from a front; ask for at least 1")
-        return self.take(choosing.spread(self.F, n))
+        if not len(self):
+            return self
+        best = np.flatnonzero(is_nondominated(self.F, keep_weakly=True))
+        costs, _ = costs_and_qualities(self.objectives)
+        best = best[np.argsort(self.column(costs[0])[best], kind="stable")]
+        return self.take(np.sort(best[choosing.spread(self.F[best], n)]))
 
     def _need_members(self, what: str) -> None:
         if not len(self):
@@ -411,6 +435,9 @@ class Front:
 
 def _number(name: str, value: str | float) -> float:
     try:
-        return read_number(value) if isinstance(value, str) else float(value)
+        number = read_number(value) if isinstance(value, str) else float(value)
     except ValueError:
-        raise InputError(f"{name}={value!r} is no number; write it like 300000 or '300k'") from None
+        number = np.nan
+    if not np.isfinite(number):
+        raise InputError(f"{name}={value!r} is no number; write it like 300000 or '300k'")
+    return number

@@ -75,10 +75,10 @@ def draw_history_bands(bands: HistoryBands, ax: "Axes") -> "Axes":
         low, high = (f"{100 * bands.levels[k]:g}" for k in (0, -1))
         ax.fill_between(
             x, bands.hypervolume[0], bands.hypervolume[-1], step="post", color=BLUE, alpha=0.2,
-            linewidth=0, label=f"{low} to {high} % of the runs",
+            linewidth=0, label=f"{low} % to {high} % quantile of the runs",
         )  # fmt: skip
     level = bands.levels[middle]
-    label = "median" if level == 0.5 else f"{100 * level:g} % of the runs"
+    label = "median" if level == 0.5 else f"{100 * level:g} % quantile of the runs"
     ax.step(x, bands.hypervolume[middle], where="post", color=BLUE, linewidth=1.6, label=label)
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     ax.set_xlim(left=0)

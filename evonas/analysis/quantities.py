@@ -69,13 +69,22 @@ def costs_and_qualities(objectives: Sequence[str]) -> tuple[list[str], list[str]
     return [name for name in objectives if name not in qualities], qualities
 
 
-def format_number(value: float) -> str:
-    """At most four digits, with k, M or G: `950`, `12.3k`, `1.235M`, `4.2`."""
+def format_number(value: float, digits: int = 4) -> str:
+    """At most so many digits, with k, M or G: `950`, `12.3k`, `1.235M`, `4.2`."""
     magnitude = abs(value)
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if magnitude >= size:
-            return f"{value / size:.4g}{suffix}"
-    return f"{value:.4g}"
+            return f"{value / size:.{digits}g}{suffix}"
+    return f"{value:.{digits}g}"
+
+
+def format_numbers(values: Sequence[float]) -> list[str]:
+    """Different numbers with as many digits as tell them apart, from four to ten."""
+    for digits in range(4, 11):
+        texts = [format_number(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
 
 
 def format_value(name: str, value: float) -> str:

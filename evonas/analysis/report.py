@@ -3,15 +3,16 @@
 import base64
 import io
 import json
-import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moocore import is_nondominated
 
 from evonas._version import __version__
 from evonas.analysis.architecture import Diagram, GeneFrequencies
@@ -20,18 +21,22 @@ from evonas.analysis.fidelity import RankFidelity
 from evonas.analysis.front import Front, Member
 from evonas.analysis.history import History
 from evonas.analysis.pruning import PruningAccount
-from evonas.analysis.quantities import costs_and_qualities, format_value, plural, quantity
+from evonas.analysis.quantities import costs_and_qualities, format_value, quantity
 from evonas.analysis.report_chart import Chart, chart_of
+from evonas.analysis.report_facts import facts_of, why_empty
 from evonas.analysis.retrained import RetrainedNetworks
 from evonas.analysis.saliency import Saliency
 from evonas.atomic import write_text_atomic
 from evonas.errors import InputError
 from evonas.runs import RunFolder, read_status, space_of
-from evonas.runs.progress import format_seconds
 from evonas.spaces import SearchSpace
 
 TEMPLATE = "report.html.jinja"
 DPI = 130
+
+# Of a page, that members may take, so that the whole stays below three million with its figures;
+# and what one takes beside its name.
+MEMBER_BYTES, BYTES_EACH = 2_400_000, 200
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,12 @@ class Report:
         front: its front.
         state: "finished", "not finished", or "running".
         facts: what was searched, with what budget: names and texts.
+        shown: rows of the front that the page lists: all, or evenly as many as it can carry.
         chart: the front as points in a picture; None for an empty front.
         picks: members worth a look with the reason: the ends and the knee.
         diagrams: of these, where the space is known.
+        without_space: why there are none; "" where the space is known.
+        empty: why the front is; "" where it is not.
         pictures: all other figures.
         retrained: networks that were trained alone; None where none was.
         settings: all of them, as JSON.
@@ -72,9 +80,12 @@ class Report:
     front: Front
     state: str
     facts: tuple[tuple[str, str], ...]
+    shown: np.ndarray
     chart: Chart | None
     picks: tuple[tuple[str, Member], ...]
     diagrams: tuple[Picture, ...]
+    without_space: str
+    empty: str
     pictures: tuple[Picture, ...]
     retrained: RetrainedNetworks | None
     settings: str
@@ -94,16 +105,19 @@ class Report:
         described = _described(folder)
         picks = picks_of(front)
         retrained = RetrainedNetworks.load(folder.path) if folder.retrained.is_file() else None
-        space = _space(folder)
+        space, without_space = _space(folder)
         status = read_status(folder.path)
         return cls(
             folder=folder,
             front=front,
             state=state or status.state,
-            facts=tuple(_facts(front, described, status, space)),
+            facts=tuple(facts_of(front, described, status, space)),
+            shown=_shown(front, picks),
             chart=chart_of(front) if len(front) else None,
             picks=picks,
             diagrams=tuple(_diagrams(picks, space)),
+            without_space=without_space,
+            empty=why_empty(front, described, status.evaluations),
             pictures=tuple(_pictures(folder, front, space, retrained)),
             retrained=retrained,
             settings=json.dumps(described, indent=2, ensure_ascii=False),
@@ -127,8 +141,9 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
         columns = self.costs
-        values = np.column_stack([self.front.column(name) for name in columns])
+        values = np.column_stack([self.front.column(name) for name in columns])[self.shown]
         run = shlex.quote(str(self.folder.path))
         return environment.get_template(TEMPLATE).render(
             report=self,
@@ -141,10 +156,15 @@ class Report:
             ],
             data={
                 "values": [[_json(value) for value in row] for row in values.tolist()],
-                "points": self.chart.points.round(1).tolist() if self.chart else [],
+                "points": self.chart.points[self.shown].round(1).tolist() if self.chart else [],
                 "run": run,
-                "picked": self.picks[-1][1].index if self.picks else None,
+                "picked": self.shown.tolist().index(self.picks[-1][1].index)
+                if self.picks
+                else None,
             },
+            networks=[self.front.networks[row] for row in self.shown],
+            colours=[self.chart.colours[row] for row in self.shown] if self.chart else [],
+            dominated=_dominated(self.front),
             sentences=[str(member) for _, member in self.picks],
             run=run,
             retrained=_table_of(self.retrained),
@@ -171,21 +191,33 @@ def write_report(folder: RunFolder, *, state: str | None = None) -> Path:
 
 
 def picks_of(front: Front) -> tuple[tuple[str, Member], ...]:
-    """Members worth a look: both ends of the front, then its knee; each once."""
+    """Members worth a look: the best of each objective, and the knee; each once, the knee last."""
     if not len(front):
         return ()
     costs, qualities = costs_and_qualities(front.objectives)
-    picks = {}
-    if costs:
-        cheapest = front.pick(by=costs[0])
-        picks[cheapest.index] = (f"fewest {_plain(costs[0])}", cheapest)
-    best = front.pick(by=qualities[0])
-    picks.setdefault(best.index, (f"least {_plain(qualities[0])}", best))
+    reasons: dict[int, list[str]] = {}
+    for name in (*costs, *qualities):
+        least = "fewest" if quantity(name).count else "least"
+        reasons.setdefault(front.pick(by=name).index, []).append(f"{least} {_plain(name)}")
     if len(front) > 2:
-        knee = front.knee()
-        picks.pop(knee.index, None)
-        picks[knee.index] = ("the knee", knee)
-    return tuple(picks.values())
+        bend = front.knee().index
+        reasons[bend] = [*reasons.pop(bend, []), "the knee"]
+    return tuple((" and ".join(told), front.member(row)) for row, told in reasons.items())
+
+
+def _shown(front: Front, picks: Sequence[tuple[str, Member]]) -> np.ndarray:
+    """Rows that a page can carry, ascending; with the picks."""
+    each = [BYTES_EACH + len(escape(network)) for network in front.networks]
+    most = int(len(front) * MEMBER_BYTES / max(1, sum(each)))
+    if most >= len(front):
+        return np.arange(len(front))
+    even = np.linspace(0, len(front) - 1, most).round().astype(int)
+    return np.unique([*even, *(member.index for _, member in picks)])
+
+
+def _dominated(front: Front) -> int:
+    """Members that another one dominates: none, unless the table was edited by hand."""
+    return int((~is_nondominated(front.F, keep_weakly=True)).sum()) if len(front) else 0
 
 
 def number(name: str, value: float) -> str:
@@ -197,17 +229,14 @@ def number(name: str, value: float) -> str:
     return f"{value:.4g}"
 
 
-def _many(count: int) -> str:
-    """A number of genomes: all digits, or a power of ten where these say nothing."""
-    return f"{count:,}" if count < 10**7 else f"10^{math.log10(count):.1f}"
-
-
 def _plain(name: str) -> str:
     return {"macs": "MACs"}.get(name, name.replace("_", " "))
 
 
 def _json(value: float) -> float | None:
-    return None if np.isnan(value) else int(value) if value.is_integer() else value
+    if not np.isfinite(value):
+        return None
+    return int(value) if value.is_integer() else value
 
 
 def _described(folder: RunFolder) -> dict[str, Any]:
@@ -220,63 +249,12 @@ def _described(folder: RunFolder) -> dict[str, Any]:
     return described if isinstance(described, dict) else {}
 
 
-def _space(folder: RunFolder) -> SearchSpace | None:
-    """The run's space; None where its folder does not tell, or a plugin would have to."""
+def _space(folder: RunFolder) -> tuple[SearchSpace | None, str]:
+    """The run's space; or why there is none, such as that a plugin would have to make it."""
     try:
-        return space_of(folder)
-    except InputError:
-        return None
-
-
-def _facts(
-    front: Front, described: Mapping[str, Any], status: Any, space: SearchSpace | None
-) -> list[tuple[str, str]]:
-    settings, data = described.get("settings", {}), described.get("data", {})
-    training, scratch = settings.get("training", {}), settings.get("scratch", {})
-    facts = [("problem", str(settings.get("problem", "")))]
-    sizes = [f"{data[k]:,} {text}" for k, text in SIZES.items() if k in data]
-    facts.append(("data", ", ".join([str(data.get("name", "")), *sizes])))
-    if settings.get("space"):
-        size = f", {_many(space.size)} genomes of {space.n_var} genes" if space else ""
-        facts.append(("space", f"{settings['space']}{size}"))
-    if settings.get("from_scratch"):
-        facts.append(("evaluation", f"each network trained alone, {scratch.get('epochs')} epochs"))
-    elif training.get("steps"):
-        facts.append(
-            (
-                "evaluation",
-                f"a supernet at width {settings['width']:g}, trained for "
-                f"{training['steps']:,} steps "
-                f"of {training['batch_size']} images",
-            )
-        )
-    else:
-        facts.append(("evaluation", "looked up in a table"))
-    facts.append(
-        ("search", f"{settings.get('algorithm')}, {status.evaluations} networks evaluated")
-    )
-    if settings.get("constraint"):
-        facts.append(("constraints", ", ".join(settings["constraint"])))
-    if settings.get("budget"):
-        facts.append(("budget", str(settings["budget"])))
-    if front.scale:
-        facts.append(("dominated hypervolume", f"{front.hypervolume():.4f}"))
-    facts.append(("seed", str(settings.get("seed"))))
-    device = str(settings.get("device"))
-    if device == "cpu" and settings.get("threads"):
-        device += f", {plural(settings['threads'], 'thread')}"
-    facts.append(("device", device))
-    took = [
-        f"{stage.name} {format_seconds(stage.seconds)}"
-        for stage in status.stages
-        if stage.seconds is not None and stage.name != "report"
-    ]
-    if took:
-        facts.append(("time", ", ".join(took)))
-    return [(name, text) for name, text in facts if text.strip(", ")]
-
-
-SIZES = {"train": "training images", "validation": "validation images", "rows": "rows"}
+        return space_of(folder), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _diagrams(picks: Sequence[tuple[str, Member]], space: SearchSpace | None) -> list[Picture]:

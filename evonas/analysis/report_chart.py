@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evonas.analysis.front import Front
-from evonas.analysis.quantities import format_number, quantity, wide
+from evonas.analysis.quantities import format_number, format_numbers, quantity, wide
 
 WIDTH, HEIGHT = 720.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 12.0, 12.0, 46.0
@@ -69,7 +69,8 @@ def chart_of(front: Front) -> Chart:
 
     def ticks(values: np.ndarray, place: np.ndarray) -> tuple[tuple[float, str], ...]:
         return tuple(
-            (round(float(p), 2), format_number(v)) for v, p in zip(values, place, strict=True)
+            (round(float(p), 2), text)
+            for text, p in zip(format_numbers(values.tolist()), place, strict=True)
         )
 
     at_x, at_y = tick_values(left, right, log=picture.log_x), tick_values(bottom, top, log=False)

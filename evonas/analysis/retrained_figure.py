@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evonas.analysis.drawing import BLUE, GREY, ORANGE, drawn, plain_ticks, save_in, style
+from evonas.analysis.drawing import BLUE, GREY, ORANGE, drawn, plain_ticks, save_in, stairs, style
 from evonas.analysis.front import Front
 from evonas.analysis.quantities import plural, quantity, wide
 from evonas.analysis.retrained import RetrainedNetworks
@@ -40,7 +40,8 @@ def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes"
             label="front, estimated by the search",
         )  # fmt: skip
     true = retrained.front()
-    ax.step(true.column(cost), true.column("error"), where="post", color=BLUE, linewidth=1.2)
+    corners = stairs(true.column(cost), true.column("error"))
+    ax.step(*corners.T, where="post", color=BLUE, linewidth=1.2)
     ax.scatter(x, error, s=36, color=BLUE, zorder=3, label="validation images, trained alone")
     ax.scatter(
         x, test, s=36, facecolor="none", edgecolor=ORANGE, linewidth=1.4, zorder=4,
@@ -52,7 +53,7 @@ def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes"
         ax.set_yscale("log")
     if wide(x if front is None or cost not in front.columns else front.column(cost)):
         ax.set_xscale("log")
-    _fill(ax, true.column(cost), true.column("error"))
+    _fill(ax, *corners.T)
     plain_ticks(ax.xaxis, ax.get_xscale() == "log")
     plain_ticks(ax.yaxis, log_y)
     ax.legend(frameon=False, fontsize=8)

@@ -88,6 +88,15 @@ def read_table(
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {path} as a table ({error}); give a CSV file") from error
     header = rows[0] if rows else []
+    if "" in header:
+        raise InputError(
+            f"column {header.index('') + 1} of {path} has no name; write the table without an index"
+        )
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise InputError(f"{path} has the column '{twice}' twice; remove one")
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(f"{path} is separated by semicolons; write it with commas")
     for name in ([text] if text else []) + list(required):
         if name not in header:
             raise InputError(

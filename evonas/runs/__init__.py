@@ -2,6 +2,7 @@
 
 from evonas.runs.distributions import JointDistributions
 from evonas.runs.driver import GenerationReport, Outcome, drive
+from evonas.runs.estimates import supernet_of
 from evonas.runs.folder import RunFolder
 from evonas.runs.interrupt import Interrupt
 from evonas.runs.journal import Journal, read_lines
@@ -40,5 +41,6 @@ __all__ = [
     "run_stages",
     "searches_of",
     "space_of",
+    "supernet_of",
     "watch",
 ]

@@ -1,5 +1,6 @@
 """How a run stands, read from its folder; no torch, and no evaluation."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -152,11 +153,11 @@ def _front_size(searches: list[Search]) -> int | None:
 
 def _last_activity(folder: RunFolder) -> datetime:
     # The lock file and temporary names (hidden) say nothing about the run itself.
-    times = [
-        file.stat().st_mtime
-        for file in folder.path.rglob("*")
-        if file.is_file() and not file.name.startswith(".")
-    ]
+    times = []
+    for file in folder.path.rglob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):  # a run at work removes files, too
+            if file.is_file():
+                times.append(file.stat().st_mtime)
     return datetime.fromtimestamp(max(times, default=folder.path.stat().st_mtime))
 
 

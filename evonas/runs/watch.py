@@ -8,8 +8,12 @@ from typing import TextIO
 from evonas.errors import InputError
 from evonas.runs.status import RunStatus, read_status
 
+INTERVAL, LONGEST = 2.0, 3600  # seconds between two looks: by default, and at most
 
-def watch(path: Path | str, *, interval: float = 2.0, stream: TextIO | None = None) -> RunStatus:
+
+def watch(
+    path: Path | str, *, interval: float = INTERVAL, stream: TextIO | None = None
+) -> RunStatus:
     """Show how a run stands until no process holds it any more.
 
     In a terminal the lines are written over each other; elsewhere they are written whenever they
@@ -24,10 +28,11 @@ def watch(path: Path | str, *, interval: float = 2.0, stream: TextIO | None = No
         How the run stands in the end.
 
     Raises:
-        InputError: `path` is no run folder, its journal is broken, or the interval is not above 0.
+        InputError: `path` is no run folder, its journal is broken, or the interval is not above 0
+            or longer than an hour.
     """
-    if not interval > 0:
-        raise InputError(f"the interval is {interval} seconds; give a number above 0")
+    if not 0 < interval <= LONGEST:
+        raise InputError(f"the interval is {interval:g} seconds; give up to {LONGEST}, above 0")
     stream = stream or sys.stdout
     status = read_status(path)
     if not stream.isatty():

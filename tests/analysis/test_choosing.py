@@ -137,7 +137,8 @@ def test_merged_fronts():
     b = Front(("z", "x"), ("params", "error"), [[6, 6], [8, 4]], ("error", "params"), "b")
     merged = Front.merge([a, b], name="both")
     assert merged.networks == ("y", "z", "x") and merged.columns == ("error", "params")
-    assert merged.F.tolist() == [[9, 5], [6, 6], [5, 9]] and merged.name == "both"
+    # of x what b says: it is better
+    assert merged.F.tolist() == [[9, 5], [6, 6], [4, 8]] and merged.name == "both"
     with pytest.raises(InputError, match="one front minimised error, params and b error, macs"):
         Front.merge([a, Front(("z",), ("error", "macs"), [[1, 1]], ("error", "macs"), "b")])
     with pytest.raises(InputError, match="no front is given"):

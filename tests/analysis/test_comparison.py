@@ -43,6 +43,20 @@ def test_numbers_of_two_fronts():
     assert frame["least_error"].tolist() == [5, 8]
 
 
+def test_names_are_all_different():
+    names = Comparison.of([front(A.F), front(A.F, "run 2"), front(A.F), front(A.F, "run 3")]).names
+    assert names == ("run 1", "run 2", "run 3", "run 3 (2)")
+    assert Comparison.of([front(A.F, "run 2"), front(A.F)]).names == ("run 2", "run 2 (2)")
+
+
+def test_one_objective_is_compared_and_not_drawn(tmp_path):
+    one = [Front(("x",), ("error",), [[e]], ("error",), name) for e, name in ((3, "a"), (2, "b"))]
+    compared = Comparison.of(one)
+    assert compared.on_merged.tolist() == [0, 1] and one[0].knee().network == "x"
+    with pytest.raises(InputError, match="two objectives to be drawn"):
+        save_comparison(compared, tmp_path / "both.png")
+
+
 def test_a_dominated_front():
     worse = front(A.F + 1, "worse")
     compared = Comparison.of([A, worse])

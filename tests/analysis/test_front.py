@@ -172,6 +172,9 @@ def test_loading_a_run(tmp_path, front):
         ("network,error,params\ntoy:1,1.0\n", "line 2 of .* has 2 cells, not 3"),
         ("network,error,params\ntoy:1,1.0,2\ntoy:2,x,2\n", "line 3 of .*: error is 'x'"),
         ("network,error,params\ntoy:1,,2\n", "toy:1 has an objective that is no finite number"),
+        (",network,error,params\n0,toy:1,1,2\n", "column 1 of .* has no name; .* without an index"),
+        ("network,error,error\ntoy:1,1,2\n", "the column 'error' twice"),
+        ("network;error;params\ntoy:1;1;2\n", "separated by semicolons"),
     ],
 )
 def test_a_table_broken_by_hand(tmp_path, text, message):
@@ -203,3 +206,62 @@ def test_representatives_lose_the_least_hypervolume(front):
     assert len(front.take([]).representatives(3)) == 0
     with pytest.raises(InputError, match="at least 1"):
         front.representatives(0)
+
+
+def test_an_unknown_number_is_never_the_best():
+    values = [[5, 900, np.nan], [10, 300, 4.0], [20, 200, 7.0], [40, 100, 9.0]]
+    front = Front(("a", "b", "c", "d"), ("error", "params", "latency"), values, ("error", "params"))
+    assert front.pick(by="latency").network == "b"
+    assert front.pick(latency="<=8").network == "b"
+    assert front.nearest(latency=8).network == "c"
+    with pytest.raises(InputError, match="keeps latency<=3; the nearest has 4"):
+        front.pick(latency=3)
+    with pytest.raises(InputError, match="params=nan is no number"):
+        front.nearest(params=float("nan"))
+    unknown = front.take([0])
+    with pytest.raises(InputError, match="no network has the numbers that decide"):
+        unknown.pick(by="latency")
+    with pytest.raises(InputError, match="no network has a known latency"):
+        unknown.pick(latency="<=8")
+    with pytest.raises(InputError, match="no network has a number in each"):
+        unknown.nearest(latency=8)
+
+
+def test_a_spread_of_a_table_in_any_order(front, random_state):
+    # a row that another one dominates, as an edited file may hold
+    rows = np.vstack([front.values, [[41.0, 101.0, 0.0]]])
+    networks = [*front.networks, "toy:bad"]
+    wanted = {n: set(front.spread(n).networks) for n in (1, 2, 3)}
+    for _ in range(5):
+        order = random_state.permutation(len(rows))
+        mixed = Front([networks[i] for i in order], COLUMNS, rows[order], ("error", "params"))
+        for n in (2, 3):
+            assert {"toy:0", "toy:3"} <= set(mixed.spread(n).networks)
+            assert set(mixed.spread(n).networks) == wanted[n]
+        assert mixed.spread(6).networks == tuple(n for n in mixed.networks if n != "toy:bad")
+    assert len(front.take([]).spread(2)) == 0
+
+
+@pytest.mark.parametrize("objectives", [(), ("error", "error")])
+def test_objectives_are_different(front, objectives):
+    with pytest.raises(InputError, match="give different ones of error, params, macs"):
+        Front(front.networks, COLUMNS, front.values, objectives)
+
+
+def test_what_is_left_of_a_network_with_two_estimates():
+    one = Front(("x",), ("error", "params"), [[10, 100]], ("error", "params"))
+    two = Front(("x", "y"), ("error", "params"), [[8, 100], [7, 120]], ("error", "params"))
+    for fronts in ([one, two], [two, one]):
+        merged = Front.merge(fronts)
+        assert merged.networks == ("x", "y") and merged.F.tolist() == [[8, 100], [7, 120]]
+
+
+def test_names_of_folders_and_a_table_with_words(tmp_path, front):
+    folder = RunFolder.create(tmp_path, "toy-params")
+    folder.config.write_text("{}")
+    front.write(folder.front)
+    assert Front.load(folder.path).name == folder.name  # a journal is not needed for that
+    words = "network,error,test_error,params,method\nx,1,2,3,10 epochs\n"
+    (tmp_path / "retrained.csv").write_text(words)
+    loaded = Front.load(tmp_path / "retrained.csv", objectives=["error", "params"])
+    assert loaded.columns == ("error", "test_error", "params")

@@ -1,8 +1,12 @@
 """The page of a run: what it says, that it needs nothing else, and that it works in a browser."""
 
 import json
+import os
 import re
+import shlex
+import time
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +15,10 @@ from pages import opened
 from evonas.analysis import Front, History, write_report
 from evonas.analysis.report import Report, number, picks_of
 from evonas.analysis.report_chart import HEIGHT, WIDTH, chart_of, tick_values
+from evonas.analysis.report_facts import why_empty
 from evonas.errors import InputError
 from evonas.runs import RunFolder
+from evonas.stages.report import WriteReport
 
 NETWORKS = ("00000000", "10000000", "11100000", "21100100", "22210110", "22212220")
 
@@ -133,12 +139,23 @@ def test_the_numbers_of_the_page_are_those_of_the_front(tmp_path):
 def test_what_a_text_holds_stays_text(tmp_path):
     evil = "<script>alert(1)</script>&'\""
     front = Front((evil, "b"), ("error", "params"), [[1, 2], [2, 1]], ("error", "params"))
+    runs = tmp_path / "a <b> & 'c'"  # the page's data and its commands hold the path
+    runs.mkdir()
+    config = described(space="mine", problem="</script><script>alert(2)</script>")
+    page = write_report(folder_of(runs, front, config)).read_text()
+    assert "<script>alert" not in page and page.count("<script") == page.count("</script") == 2
+    said = "".join(Reader(page).text)
+    assert evil in said and "</script><script>alert(2)" in said
+    assert shlex.quote(str(runs))[:-1] in said
+
+
+def test_a_number_without_end_is_no_number_of_the_data(tmp_path):
+    values = [[1, 2, np.inf], [2, 1, np.nan]]
+    front = Front(("a", "b"), ("error", "params", "latency"), values, ("error", "params"))
     page = write_report(folder_of(tmp_path, front, described(space="mine"))).read_text()
-    assert (
-        "<script>alert" not in page
-        and page.count("<script") == 2
-        and evil in "".join(Reader(page).text)
-    )
+    data = json.loads(re.search(r'application/json">(.*?)</script>', page)[1])
+    assert data["values"] == [[1, 2, None], [2, 1, None]]
+    assert "<td>inf</td>" in page
 
 
 def test_ends_and_knee_each_once():
@@ -148,15 +165,64 @@ def test_ends_and_knee_each_once():
     assert [member.index for _, member in picks] == [0, 5, front.knee().index]
     assert [member.index for _, member in picks_of(front.take([2]))] == [0]
     assert picks_of(front.take([])) == ()
+    assert picks_of(front.take([2]))[0][0] == "fewest params and least error"
     three = picks_of(front_of(6, ("error", "params", "macs")))
+    assert [reason for reason, _ in three][:2] == ["fewest params and fewest MACs", "least error"]
     assert [member.index for _, member in three][:2] == [0, 5]
+    steep = Front(("a", "b", "c"), ("error", "params"), [[9, 1], [1, 2], [0, 9]], front.objectives)
+    assert [reason for reason, _ in picks_of(steep)][-1] == "the knee"
+    bent = Front(("a", "b", "c"), ("error", "params"), [[9, 1], [1, 1], [0, 9]], front.objectives)
+    assert [reason for reason, _ in picks_of(bent)] == ["least error", "fewest params and the knee"]
 
 
 def test_an_empty_front_and_one_member(tmp_path):
     page = write_report(folder_of(tmp_path, front_of(6).take([]))).read_text()
-    assert "keeps the constraints" in page and "<svg" not in page and "<script" not in page
+    assert "keeps the constraints" not in page and "has been evaluated yet" in page
+    assert "<svg" not in page and "<script" not in page
     page = write_report(folder_of(tmp_path, front_of(6).take([3]))).read_text()
     assert "The front: 1 network<" in page and page.count("<circle") == 2
+
+
+def test_why_a_front_is_empty():
+    none, limited = front_of(6).take([]), described()
+    assert why_empty(none, limited, 0) == "No network has been evaluated yet."
+    assert "loosen them, or search on" in why_empty(none, limited, 7)
+    assert why_empty(none, described(constraint=[]), 7).endswith("is feasible.")
+    assert why_empty(none, {"settings": None}, 7).endswith("is feasible.")
+    assert why_empty(front_of(6), limited, 7) == ""
+
+
+def test_a_table_edited_by_hand_is_told(tmp_path):
+    front = front_of(6)
+    values = front.values.copy()
+    values[2, 0] = 99.0
+    front = Front(front.networks, front.columns, values, front.objectives)
+    assert "1 of the networks of front.csv is beaten" in (
+        write_report(folder_of(tmp_path, front)).read_text()
+    )
+
+
+def test_only_what_the_folder_tells(tmp_path):
+    for config in ({}, {"settings": None, "data": None}):
+        (tmp_path / str(len(config))).mkdir()
+        page = write_report(folder_of(tmp_path / str(len(config)), front_of(6), config)).read_text()
+        said = " ".join("".join(Reader(page).text).split())
+        assert "None" not in said and "looked up" not in said and "No diagrams" in said
+    (tmp_path / "run").mkdir()
+    other = described(supernet="runs/first", training={"steps": 5})
+    page = write_report(folder_of(tmp_path / "run", front_of(6), other)).read_text()
+    assert "the supernet of runs/first" in page and "0 of 40 networks evaluated" in page
+
+
+def test_the_stage_is_done_also_with_files_of_the_future(tmp_path):
+    folder, stage = folder_of(tmp_path, front_of(6)), WriteReport()
+    assert not stage.done(folder)
+    tomorrow = time.time() + 86_400
+    os.utime(folder.front, (tomorrow, tomorrow))
+    stage.run(SimpleNamespace(folder=folder))
+    assert stage.done(folder)
+    os.utime(folder.config, (tomorrow + 9, tomorrow + 9))
+    assert not stage.done(folder)
 
 
 def test_three_objectives_have_colours(tmp_path):
@@ -189,9 +255,17 @@ def test_a_space_that_nobody_knows_has_no_diagrams(tmp_path):
     assert "No diagrams" in page and "fewest params: macro:00000000 (" in page
 
 
-def test_ten_thousand_members_are_less_than_three_megabytes(tmp_path):
-    folder = folder_of(tmp_path, front_of(10_000), described(space="mine"))
-    assert write_report(folder).stat().st_size < 3e6
+@pytest.mark.parametrize("letters", [12, 440])
+def test_ten_thousand_members_are_less_than_three_megabytes(tmp_path, letters):
+    front = front_of(10_000)
+    if letters > 12:  # as genotypes of DARTS are, with quotes
+        longer = [network + "('skip_connect', 0), " * 20 for network in front.networks]
+        front = Front(longer, front.columns, front.values, front.objectives)
+    page = write_report(folder_of(tmp_path, front, described(space="mine")))
+    assert page.stat().st_size < 3e6
+    shown = page.read_text().count("<tr><td>")
+    assert shown == 10_000 if letters == 12 else 1_000 < shown < 10_000
+    assert ("front.csv has all" in page.read_text()) == (shown < 10_000)
 
 
 def test_numbers_of_the_table():
@@ -199,13 +273,19 @@ def test_numbers_of_the_table():
     assert number("error", np.nan) == ""
 
 
+@pytest.mark.parametrize("letters", [0, 440])
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
-def test_in_a_browser(tmp_path, width, height):
+def test_in_a_browser(tmp_path, width, height, letters):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
 
     front = front_of(6)
-    path = write_report(folder_of(tmp_path, front))
+    if letters:
+        longer = [network + letters * "x" for network in front.networks]
+        front = Front(longer, front.columns, front.values, front.objectives)
+    config = described(space="mine" if letters else "macro")
+    path = write_report(folder_of(tmp_path, front, config))
     with opened(path, width=width, height=height) as page:
 
         def all_of(selector):
@@ -222,11 +302,13 @@ def test_in_a_browser(tmp_path, width, height):
             ActionChains(page).move_to_element(points[i]).perform()
             tip = all_of("#tip")[0].text
             error, params, macs = front.values[i]
-            assert front.networks[i] in tip and number("params", params) in tip
+            assert front.networks[i][:40] in tip and number("params", params) in tip
             assert number("error", error) in tip and number("macs", macs) in tip
             (on,) = all_of("tr.on")
             assert on.get_attribute("data-i") == str(i)
             assert all_of("#ring")[0].get_attribute("visibility") == "visible"
+            box, chart = all_of("#tip")[0].rect, all_of("#chart")[0].rect
+            assert box["height"] < 0.5 * chart["height"]
         heads = all_of("#members th button")
         heads[2].click()
         assert column(0) == ["5", "4", "3", "2", "1", "0"]
@@ -236,7 +318,11 @@ def test_in_a_browser(tmp_path, width, height):
         heads[3].click()
         heads[3].click()
         assert column(1) == list(front.networks[::-1])
+        first = all_of("tr[data-i='5']")[0]
+        first.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+        assert all_of("#chosen")[0].text == f"Selected: {front.networks[3]}."
+        assert len(all_of("tbody tr[tabindex='0']")) == 1
         all_of("tr[data-i='3'] td")[1].click()
-        assert all_of("#export")[0].text.endswith("--member 3")
+        assert all_of("#export")[0].text.endswith(f"--network {front.networks[3]}")
         assert all_of("#retrain")[0].text.endswith(f"--network {front.networks[3]}")
         assert page.get_log("browser") == []

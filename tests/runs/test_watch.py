@@ -4,6 +4,9 @@ import io
 import threading
 import time
 
+import pytest
+
+from evonas.errors import InputError
 from evonas.runs import RunFolder, locked, watch
 
 
@@ -34,3 +37,9 @@ def test_lines_are_written_when_they_change(tmp_path):
     said = stream.getvalue()
     assert said.count(": running") == 1 and said.count(": not finished") == 1
     assert not done[0].locked
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan"), 3601])
+def test_intervals_that_are_none(tmp_path, interval):
+    with pytest.raises(InputError, match="give up to 3600, above 0"):
+        watch(tmp_path, interval=interval)
