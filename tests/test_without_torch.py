@@ -108,17 +108,22 @@ def python(tmp_path_factory) -> Path:
     return bin_ / "python"
 
 
-def test_own_integer_problem(python, tmp_path):
+def said_by(python, program, folder, *arguments):
+    """What a program prints; it must end well."""
     done = subprocess.run(
-        [python, "-c", PROGRAM],
+        [python, "-c", program, *arguments],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
         env={"PATH": str(python.parent)},
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "done"
+    return done.stdout
+
+
+def test_own_integer_problem(python, tmp_path):
+    assert said_by(python, PROGRAM, tmp_path).strip() == "done"
 
 
 FINISHED = """
@@ -145,15 +150,6 @@ def test_a_run_of_another_machine(python, tmp_path):
     assert main([*run, "--training.steps", "30", "--evaluations", "30", "--threads", "1"]) == 0
     (folder,) = tmp_path.iterdir()
     before = (folder / "report.html").read_text()
-    done = subprocess.run(
-        [python, "-c", FINISHED, str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"PATH": str(python.parent)},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "done"
+    assert said_by(python, FINISHED, tmp_path, str(folder)).splitlines()[-1] == "done"
     assert (folder / "report.html").read_text() == before
     assert (tmp_path / "both.png").is_file() and (tmp_path / "both.csv").is_file()
