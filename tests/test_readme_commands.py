@@ -89,10 +89,12 @@ def run_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def digits_folder(tmp_path_factory) -> Path:
-    """The same of digits, where a network is trained and tested in a moment; of full width."""
+    """The same of digits, of full width, with a network that was trained alone."""
     runs = tmp_path_factory.mktemp("digits")
     words = ["run", "--space", "macro", "--width", "1", "--runs", str(runs)]
-    assert main([*words, *IMAGES, *TRAINING, *SEARCH]) == 0
+    assert (
+        main([*words, *IMAGES, *TRAINING, *SEARCH, "--retrain", "1", "--scratch.epochs", "1"]) == 0
+    )
     return next(runs.iterdir())
 
 
@@ -131,7 +133,8 @@ def test_the_manual_has_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command, desk, run_folder, digits_folder, capsys):
-    original = digits_folder if re.match("evonas (retrain|export) ", command) else run_folder
+    single = re.match("evonas (retrain|export) |.*retrained", command)
+    original = digits_folder if single else run_folder
     runs = [Path(shutil.copytree(original, desk / name)) for name in ("RUN", "RUN2")]
     if "--output my_device.csv" in command:
         Path("my_device.csv").unlink()

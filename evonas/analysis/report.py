@@ -34,9 +34,9 @@ from evonas.spaces import SearchSpace
 TEMPLATE = "report.html.jinja"
 DPI = 130
 
-# Of a page, that members may take, so that the whole stays below three million with its figures;
-# and what one takes beside its name.
-MEMBER_BYTES, BYTES_EACH = 2_400_000, 200
+# Of a page: what it may take, so that it can be mailed; what a member takes beside its name; and
+# what everything takes beside members and figures.
+LARGEST, BYTES_EACH, BYTES_BESIDE = 2_950_000, 200, 60_000
 
 
 @dataclass(frozen=True)
@@ -107,18 +107,24 @@ class Report:
         retrained = RetrainedNetworks.load(folder.path) if folder.retrained.is_file() else None
         space, without_space = _space(folder)
         status = read_status(folder.path)
+        chart = chart_of(front) if len(front) else None
+        diagrams = tuple(_diagrams(picks, space))
+        most = front.take(_shown(front, picks, LARGEST))
+        pictures = tuple(_pictures(folder, front, most, space, retrained))
+        taken = sum(len(picture.data) for picture in (*diagrams, *pictures)) + BYTES_BESIDE
+        taken += 2 * len(chart.stairs) if chart else 0
         return cls(
             folder=folder,
             front=front,
             state=state or status.state,
             facts=tuple(facts_of(front, described, status, space)),
-            shown=_shown(front, picks),
-            chart=chart_of(front) if len(front) else None,
+            shown=_shown(front, picks, LARGEST - taken),
+            chart=chart,
             picks=picks,
-            diagrams=tuple(_diagrams(picks, space)),
+            diagrams=diagrams,
             without_space=without_space,
             empty=why_empty(front, described, status.evaluations),
-            pictures=tuple(_pictures(folder, front, space, retrained)),
+            pictures=pictures,
             retrained=retrained,
             settings=json.dumps(described, indent=2, ensure_ascii=False),
         )
@@ -205,10 +211,10 @@ def picks_of(front: Front) -> tuple[tuple[str, Member], ...]:
     return tuple((" and ".join(told), front.member(row)) for row, told in reasons.items())
 
 
-def _shown(front: Front, picks: Sequence[tuple[str, Member]]) -> np.ndarray:
-    """Rows that a page can carry, ascending; with the picks."""
+def _shown(front: Front, picks: Sequence[tuple[str, Member]], room: int) -> np.ndarray:
+    """Rows that fit into so many bytes, ascending and even over the front; with the picks."""
     each = [BYTES_EACH + len(escape(network)) for network in front.networks]
-    most = int(len(front) * MEMBER_BYTES / max(1, sum(each)))
+    most = max(1, int(len(front) * room / max(1, sum(each))))
     if most >= len(front):
         return np.arange(len(front))
     even = np.linspace(0, len(front) - 1, most).round().astype(int)
@@ -274,10 +280,11 @@ def _diagrams(picks: Sequence[tuple[str, Member]], space: SearchSpace | None) ->
 def _pictures(
     folder: RunFolder,
     front: Front,
+    some: Front,
     space: SearchSpace | None,
     retrained: RetrainedNetworks | None,
 ) -> list[Picture]:
-    """All figures of the run beside the front itself."""
+    """All figures of the run beside the front itself; genes are those of some members."""
     from evonas.analysis import architecture_figure, choices_figure, distributions_figure
     from evonas.analysis.drawing import SIZE
     from evonas.analysis.fidelity_figure import draw_fidelity, fidelity_picture
@@ -313,7 +320,7 @@ def _pictures(
             lambda ax: draw_history(history_picture(history), ax),
         )
     if space is not None and len(front):
-        genes = GeneFrequencies.of(front, space)
+        genes = GeneFrequencies.of(some, space)
         add(
             "What the genes hold along the front",
             "share of the members that hold each choice, from the cheapest to the dearest",

@@ -9,6 +9,7 @@ from evonas.analysis.quantities import format_number, format_numbers, quantity, 
 
 WIDTH, HEIGHT = 720.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 12.0, 12.0, 46.0
+ROOM = 30.0  # for half of the number at a tick near the edge
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def chart_of(front: Front) -> Chart:
         return tuple(
             (round(float(p), 2), text)
             for text, p in zip(format_numbers(values.tolist()), place, strict=True)
+            if p < WIDTH - ROOM
         )
 
     at_x, at_y = tick_values(left, right, log=picture.log_x), tick_values(bottom, top, log=False)

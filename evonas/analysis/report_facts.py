@@ -40,7 +40,7 @@ def facts_of(
     if settings.get("constraint"):
         facts.append(("constraints", ", ".join(settings["constraint"])))
     facts.append(("budget", str(settings.get("budget") or "")))
-    if front.scale:
+    if front.scale and len(front):
         facts.append(("dominated hypervolume", f"{front.hypervolume():.4f}"))
     facts.append(("seed", str(settings.get("seed", ""))))
     device = str(settings.get("device") or "")
