@@ -413,9 +413,14 @@ class Front:
     def _limit(self, name: str, limit: str | float) -> Constraint:
         if name not in self.columns:
             raise unknown("column", name, self.columns)
-        return Constraint.parse(
-            f"{name}{limit}" if isinstance(limit, str) else f"{name}<={limit}", self.columns
-        )
+        if isinstance(limit, str):
+            try:  # columns of a user's own may have names that no constraint has
+                return replace(Constraint.parse(f"limit{limit}", ["limit"]), cost=name)
+            except InputError:
+                raise InputError(
+                    f"'{name}{limit}' is no constraint; write it like params<=500000"
+                ) from None
+        return Constraint(name, _number(name, limit), upper=True)
 
     def to_frame(self) -> "pd.DataFrame":
         """A pandas DataFrame: `network`, then the columns; counts are integers."""

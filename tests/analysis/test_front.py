@@ -227,6 +227,19 @@ def test_an_unknown_number_is_never_the_best():
         unknown.nearest(latency=8)
 
 
+def test_limits_on_columns_of_any_name():
+    values = [[5, 900, -2.0], [10, 300, 4.0]]
+    columns = ("error", "params", "delay [ms]")
+    front = Front(("a", "b"), columns, values, ("error", "params"))
+    assert front.pick(**{"delay [ms]": -1}).network == "a"
+    assert front.pick(**{"delay [ms]": ">=3"}).network == "b"
+    with pytest.raises(InputError, match=r"no network keeps delay \[ms\]<=-3"):
+        front.pick(**{"delay [ms]": -3})
+    for wrong in ("few", "<=few", float("nan")):
+        with pytest.raises(InputError, match="is no constraint|is no number"):
+            front.pick(params=wrong)
+
+
 def test_a_spread_of_a_table_in_any_order(front, random_state):
     # a row that another one dominates, as an edited file may hold
     rows = np.vstack([front.values, [[41.0, 101.0, 0.0]]])
