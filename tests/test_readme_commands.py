@@ -46,6 +46,7 @@ SEARCH = ["--evaluations", "24"]
 
 def smallest(command: str, runs: list[Path]) -> list[str]:
     """Verb and options of a command; what it does not say is as small as can be, too."""
+    space = ["--space", "macro"] if "cifar10-" in command else []  # its default, also of digits
     for written, run in SMALLEST.items():
         command = re.sub(written, run, command)
     folders = iter(runs)
@@ -67,7 +68,7 @@ def smallest(command: str, runs: list[Path]) -> list[str]:
     elif {"--from-scratch", "plain"} & set(words):
         more = [*IMAGES, *SEARCH, *scratch]
     else:
-        more = [*IMAGES, *TRAINING, *SEARCH]
+        more = [*IMAGES, *TRAINING, *SEARCH, *space]
         if {"--retrain", "--fidelity"} & set(words):
             more += scratch
         if "--joint" in words:
