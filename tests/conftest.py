@@ -63,5 +63,16 @@ def chains():
 
 
 @pytest.fixture
+def own_registries(monkeypatch) -> None:
+    """What a test registers (spaces, data sets, costs) is forgotten after it."""
+    from evonas.data import registry as data
+    from evonas.problems import own_costs
+    from evonas.spaces import registry as spaces
+
+    for module, name in (spaces, "_FACTORIES"), (data, "_DATA_SETS"), (own_costs, "_FACTORIES"):
+        monkeypatch.setattr(module, name, dict(getattr(module, name)))
+
+
+@pytest.fixture
 def random_state() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -10,22 +10,13 @@ import pytest
 from manual import PAGES, python_blocks
 
 from evonas.cli import main
-from evonas.data import registry as data_registry
-from evonas.problems import own_costs
-from evonas.spaces import registry as space_registry
 
 WITH_PYTHON = [page for page in PAGES if python_blocks(page)]
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_every_block_of_python_runs(page, tmp_path, monkeypatch):
+def test_every_block_of_python_runs(page, tmp_path, monkeypatch, own_registries):
     monkeypatch.chdir(tmp_path)
-    for module, name in (
-        (space_registry, "_FACTORIES"),
-        (data_registry, "_DATA_SETS"),
-        (own_costs, "_FACTORIES"),
-    ):
-        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     folder = ""
     if page.name == "README.md":
         run = ["run", "--training.steps", "40", "--evaluations", "40", "--threads", "1", "--quiet"]

@@ -17,9 +17,6 @@ import pytest
 from manual import PAGES, commands, options, python_blocks
 
 from evonas.cli import VERBS, main
-from evonas.data import registry as data_registry
-from evonas.problems import own_costs
-from evonas.spaces import registry as space_registry
 
 COMMANDS = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
 OPTIONS = sorted(set().union(*map(options, PAGES)))
@@ -100,15 +97,9 @@ def digits_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch) -> Path:
+def desk(tmp_path, monkeypatch, own_registries) -> Path:
     """A folder with the files of a user's own that the commands name."""
     monkeypatch.chdir(tmp_path)
-    for module, name in (
-        (space_registry, "_FACTORIES"),
-        (data_registry, "_DATA_SETS"),
-        (own_costs, "_FACTORIES"),
-    ):
-        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     blocks = [block for page in PAGES for block in python_blocks(page)]
     (space,) = (block for block in blocks if "register_space(" in block)
     (data,) = (block for block in blocks if "register_data(" in block)

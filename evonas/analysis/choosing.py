@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from moocore import hv_contributions
+from moocore import hv_contributions, is_nondominated
 
 from evonas.analysis.quantities import format_number, wide
 from evonas.errors import InputError
@@ -15,6 +15,11 @@ from evonas.problems.scale import REFERENCE, Scale
 def scaled(F: np.ndarray) -> np.ndarray:
     """Objectives (n, n_obj) scaled to 0..1 over the front; one that is the same for all is 0."""
     return Scale.of(F).scaled(F) if len(F) else np.asarray(F)
+
+
+def non_dominated(F: np.ndarray) -> np.ndarray:
+    """Rows of (n, n_obj) that no other one dominates, ascending; equal ones are all kept."""
+    return np.flatnonzero(is_nondominated(F, keep_weakly=True)) if len(F) else np.arange(0)
 
 
 def knee(F: np.ndarray) -> int:

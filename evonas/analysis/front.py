@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from moocore import is_nondominated
 
 from evonas.analysis import choosing
 from evonas.analysis.quantities import (
@@ -126,8 +125,7 @@ class Front:
         front = cls(tuple(networks), tuple(columns), values, tuple(objectives or columns), name)
         first = sorted({text: i for i, text in reversed(list(enumerate(front.networks)))}.values())
         front = front.take(first)
-        if len(front):
-            front = front.take(np.flatnonzero(is_nondominated(front.F, keep_weakly=True)))
+        front = front.take(choosing.non_dominated(front.F))
         costs, qualities = costs_and_qualities(front.objectives)
         keys = [front.column(key) for key in costs + qualities]
         order = sorted(
@@ -362,7 +360,7 @@ class Front:
         values = np.concatenate([np.column_stack([f.column(c) for c in columns]) for f in fronts])
         networks = [network for front in fronts for network in front.networks]
         F = values[:, [columns.index(name) for name in first.objectives]]
-        best = np.flatnonzero(is_nondominated(F, keep_weakly=True)) if len(F) else np.arange(0)
+        best = choosing.non_dominated(F)
         merged = cls.from_arrays(
             [networks[i] for i in best],
             values[best],
@@ -399,7 +397,7 @@ class Front:
             raise InputError(f"{n} networks cannot be picked from a front; ask for at least 1")
         if not len(self):
             return self
-        best = np.flatnonzero(is_nondominated(self.F, keep_weakly=True))
+        best = choosing.non_dominated(self.F)
         costs, _ = costs_and_qualities(self.objectives)
         best = best[np.argsort(self.column(costs[0])[best], kind="stable")]
         return self.take(np.sort(best[choosing.spread(self.F[best], n)]))

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from moocore import is_nondominated
 
 from evonas._version import __version__
 from evonas.analysis.architecture import Diagram, GeneFrequencies
+from evonas.analysis.choosing import non_dominated
 from evonas.analysis.distributions import Distributions
 from evonas.analysis.fidelity import RankFidelity
 from evonas.analysis.front import Front, Member
@@ -223,7 +223,7 @@ def _shown(front: Front, picks: Sequence[tuple[str, Member]], room: int) -> np.n
 
 def _dominated(front: Front) -> int:
     """Members that another one dominates: none, unless the table was edited by hand."""
-    return int((~is_nondominated(front.F, keep_weakly=True)).sum()) if len(front) else 0
+    return len(front) - len(non_dominated(front.F))
 
 
 def number(name: str, value: float) -> str:
