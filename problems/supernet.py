@@ -212,20 +212,22 @@ class SupernetProblem(ArchitectureProblem):
         """
         return np.array([score.saved for score in self._known(X)], dtype=np.int64)
 
-    def common_values(self, X: np.ndarray) -> np.ndarray:
-        """The dear objective, told by the images that every network of a race is scored on, (n,).
+    def race_records(self, X: np.ndarray) -> list[dict[str, float]]:
+        """What a race knows of evaluated networks beside objectives and images saved, for each.
+
+        `estimate` of one that was out: what the images say that it was scored on; `smoothed` of
+        one that was not: its mean smoothed outcome. For `remember`; empty where there is no race.
 
         Args:
-            X: int (n, n_var), evaluated; NaN where there is no race, or no rival that could have
-                ended it.
+            X: int (n, n_var), evaluated.
         """
-        return np.array([score.common for score in self._known(X)])
+        return [score.to_record() for score in self._known(X)]
 
     def learning_values(self, X: np.ndarray, F: np.ndarray) -> np.ndarray:
         """Objectives that a model may learn from, (n, n_obj).
 
-        Those of networks that were out of a race are told by the images that every network is
-        scored on, not by those that it was stopped at.
+        Those of networks that were out of a race are what the images say, also where these make
+        them better than the network that ended it.
 
         Args:
             X: int (n, n_var), evaluated and feasible.
@@ -253,7 +255,7 @@ class SupernetProblem(ArchitectureProblem):
         X: np.ndarray,
         F: np.ndarray,
         images_saved: np.ndarray | None = None,
-        common_values: np.ndarray | None = None,
+        race_records: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         """As of `ArchitectureProblem`; what is known on all images is a rival of later ones.
 
@@ -261,7 +263,7 @@ class SupernetProblem(ArchitectureProblem):
             X: int (n, n_var).
             F: (n, n_obj), as `evaluate` returned them.
             images_saved: as `images_saved` told, (n,).
-            common_values: as `common_values` told, (n,).
+            race_records: as `race_records` told, n.
         """
         super().remember(X, F)
         kept = self.feasible(X)
@@ -270,9 +272,10 @@ class SupernetProblem(ArchitectureProblem):
         C = self.canonical(self.space.check(X))[kept]
         values = np.asarray(F, float)[kept, self._raced_objective]
         saved = np.zeros(len(X), int) if images_saved is None else np.asarray(images_saved)
-        common = np.full(len(X), np.nan) if common_values is None else np.asarray(common_values)
-        rows = zip(values.tolist(), saved[kept].tolist(), common[kept].tolist(), strict=True)
-        scores = [Score(*row) for row in rows]
+        records = [{}] * len(X) if race_records is None else race_records
+        told = [record for record, keep in zip(records, kept, strict=True) if keep]
+        rows = zip(values.tolist(), saved[kept].tolist(), told, strict=True)
+        scores = [Score.from_record(*row) for row in rows]
         self._race.remember(self._paths(C), self.cheap_values(C), scores)
 
     def _score(self, X: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -319,8 +322,10 @@ class SupernetProblem(ArchitectureProblem):
         return [tuple(genome) for genome in lifted.tolist()]
 
     def _outcomes(self, paths: Sequence[Path], batches: range) -> np.ndarray:
-        """The number by which networks race, of each image of some batches, (n, images)."""
+        """The number by which networks race, of each image of some batches, as `Race` takes it."""
         kept = self._kept_activations()
-        wrong, loss = self._trained().outcomes(paths, batches, activations=kept)
-        self.images_scored += wrong.size
-        return wrong * np.float32(self._unit) if self._dear_objectives[0] == "error" else loss
+        told = self._trained().outcomes(paths, batches, activations=kept)
+        self.images_scored += told.wrong.size
+        if self._dear_objectives[0] == "loss":
+            return np.stack([told.loss] * 2, axis=1)
+        return np.stack([told.wrong, told.smoothed], axis=1) * np.float32(self._unit)

@@ -11,7 +11,6 @@ One with `search_details()` has numbers for the history after each generation: n
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -339,7 +338,7 @@ class _Loop:
         members = Evaluator().eval(self.problem, Population.new(X=X))
         seconds = (time.perf_counter() - start) / len(X)
         names = self.search.objectives
-        saved, common = _raced(self.problem, X)
+        saved, records = _raced(self.problem, X)
         results = [
             Result(
                 number,
@@ -351,14 +350,14 @@ class _Loop:
                 tuple(np.asarray(member.G, dtype=float).tolist()),
                 tuple(np.asarray(member.H, dtype=float).tolist()),
                 images,
-                value,
+                record,
             )
-            for member, genome, network, images, value in zip(
+            for member, genome, network, images, record in zip(
                 members,
                 to_record(self.problem, X),
                 network_texts(self.problem, X),
                 saved,
-                common,
+                records,
                 strict=True,
             )
         ]
@@ -388,9 +387,8 @@ class _Loop:
         )
 
 
-def _raced(problem: Any, X: np.ndarray) -> tuple[list[int], list[float | None]]:
-    """Images that evaluated genomes were not scored on, and their values on those that all saw."""
-    if not hasattr(problem, "images_saved"):
-        return [0] * len(X), [None] * len(X)
-    common = [None if math.isnan(v) else v for v in problem.common_values(X).tolist()]
-    return problem.images_saved(X).tolist(), common
+def _raced(problem: Any, X: np.ndarray) -> tuple[list[int], list[dict[str, float]]]:
+    """Images that evaluated genomes were not scored on, and what else a race knows of them."""
+    if not hasattr(problem, "race_records"):
+        return [0] * len(X), [{}] * len(X)
+    return problem.images_saved(X).tolist(), problem.race_records(X)

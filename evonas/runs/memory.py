@@ -115,9 +115,8 @@ def hand_over(problem: Any, X: np.ndarray, results: Sequence[Result]) -> None:
     if not feasible.any():
         return
     raced = [result for result in results if result.feasible]
-    if all(result.common_value is None and not result.images_saved for result in raced):
+    if not any(result.race or result.images_saved for result in raced):
         problem.remember(X[feasible], F[feasible])
         return
     saved = np.array([result.images_saved for result in raced], dtype=np.int64)
-    common = [np.nan if r.common_value is None else r.common_value for r in raced]
-    problem.remember(X[feasible], F[feasible], saved, np.array(common))
+    problem.remember(X[feasible], F[feasible], saved, [result.race for result in raced])

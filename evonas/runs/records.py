@@ -10,8 +10,8 @@ Kinds of line, in the order in which they come:
 - `result`: `generation`, `genome`, `network` (canonical, in the space's notation, if it has one),
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch), `images_saved` (of a network that was out of a
-  race before it had seen all validation images: its objectives are estimates), `common_value` (in a
-  race: its objective, as told by the images that all have seen).
+  race before it had seen all validation images: its objectives are estimates), `race` (what else a
+  race knows of it, by name).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
   `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
   algorithm's own by name, where it has some (`MultiDistributionSearch`).
@@ -45,7 +45,7 @@ class Result:
         constraints: pymoo's G, met where <= 0.
         equalities: pymoo's H.
         images_saved: validation images it was not scored on; above 0 its objectives are estimates.
-        common_value: in a race, its objective, told by the images that all networks were scored on.
+        race: what else a race knows of it, by name; as `SupernetProblem.race_records` tells.
     """
 
     generation: int
@@ -57,7 +57,7 @@ class Result:
     constraints: tuple[float, ...] = ()
     equalities: tuple[float, ...] = ()
     images_saved: int = 0
-    common_value: float | None = None
+    race: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:
@@ -81,8 +81,8 @@ class Result:
         line |= {"feasible": self.feasible, "seconds": self.seconds}
         if self.images_saved:
             line["images_saved"] = self.images_saved
-        if self.common_value is not None:
-            line["common_value"] = self.common_value
+        if self.race:
+            line["race"] = dict(self.race)
         return line
 
     @classmethod
@@ -98,7 +98,7 @@ class Result:
             constraints=tuple(line.get("constraints", ())),
             equalities=tuple(line.get("equalities", ())),
             images_saved=int(line.get("images_saved", 0)),
-            common_value=line.get("common_value"),
+            race={str(name): float(value) for name, value in line.get("race", {}).items()},
         )
 
 

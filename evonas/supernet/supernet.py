@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import evonas.supernet.darts  # noqa: F401  it registers its kind of shared network
 from evonas.config import TrainingConfig
@@ -34,7 +33,7 @@ from evonas.supernet.network import (
     use_batch_statistics,
 )
 from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
-from evonas.supernet.scores import Scores
+from evonas.supernet.scores import Outcomes, Scores, outcomes_of
 from evonas.training import Checkpoint, Trainer
 from evonas.training.initial import initialise
 from evonas.training.team import Team
@@ -52,6 +51,10 @@ BRANCH_MEMORY = 2**30
 # Batches that a CPU scores at once, each on its share of the threads: small layers hardly gain from
 # a second one. 10 networks of `macro` at a quarter of the width, 2 cores: 1.45 times faster.
 AT_ONCE = 2
+
+# Networks whose logits are looked at together: there is little to do for each, and threads that
+# score networks would wait for it in turns.
+TOLD_AT_ONCE = 64
 
 # Networks, images and labels of a batch, and its activations at hand.
 Job = tuple[Sequence[tuple[int, ...]], tuple[Tensor, Tensor], OfBatch | None]
@@ -297,10 +300,10 @@ class Supernet:
         wrong = torch.zeros(len(genomes), dtype=torch.int64, device=self.device)
         loss = torch.zeros(len(genomes), dtype=torch.float64, device=self.device)
         images = 0
-        for which, nats in self._outcomes(genomes, batches, known):
-            wrong += which.sum(1)
-            loss += nats.sum(1, dtype=torch.float64)
-            images += which.shape[1]
+        for outcomes in self._outcomes(genomes, batches, known):
+            wrong += outcomes.wrong.sum(1)
+            loss += outcomes.loss.sum(1, dtype=torch.float64)
+            images += outcomes.wrong.shape[1]
         scores = torch.stack([100.0 * wrong.double(), loss], dim=1).cpu().numpy() / images
         self._check_losses(genomes, scores[:, 1])
         return scores
@@ -312,7 +315,7 @@ class Supernet:
         batches: Collection[int],
         *,
         activations: Activations | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Outcomes[np.ndarray]:
         """What genomes as written make of each image of validation batches, in their order.
 
         Args:
@@ -321,8 +324,7 @@ class Supernet:
             activations: as for `evaluate`.
 
         Returns:
-            Whether an image is misclassified, bool (n, images), and its loss in nats, float32
-            (n, images).
+            Arrays (n, images): `wrong` bool, the others float32.
 
         Raises:
             InputError: a network's loss is not finite, or there is no such batch.
@@ -330,16 +332,16 @@ class Supernet:
         numbers = sorted(set(batches))
         known = [] if activations is None else [activations.of((i, False)) for i in numbers]
         told = zip(*self._outcomes(genomes, self.batches(numbers), known), strict=True)
-        wrong, loss = (torch.cat(values, dim=1).cpu().numpy() for values in told)
-        self._check_losses(genomes, loss.sum(axis=1))
-        return wrong, loss
+        outcomes = Outcomes(*(torch.cat(values, dim=1).cpu().numpy() for values in told))
+        self._check_losses(genomes, outcomes.loss.sum(axis=1))
+        return outcomes
 
     def _outcomes(
         self,
         genomes: Sequence[tuple[int, ...]],
         batches: Iterable[tuple[Tensor, Tensor]],
         known: Iterable[OfBatch],
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[Outcomes[Tensor]]:
         """Outcomes of each batch, in order.
 
         With memory for activations a CPU scores several batches at once, and shares the networks
@@ -349,7 +351,7 @@ class Supernet:
         jobs = zip(repeat(genomes), batches, chain(known, repeat(None)), strict=False)
         threads = torch.get_num_threads()
 
-        def alone(job: Job) -> tuple[Tensor, Tensor]:
+        def alone(job: Job) -> Outcomes[Tensor]:
             return self._outcomes_of(*job)
 
         # Where members have several threads each, going from these to all of them and back for
@@ -361,7 +363,7 @@ class Supernet:
             return
         ended = threading.Event()
 
-        def at_once(job: Job) -> tuple[Tensor, Tensor]:
+        def at_once(job: Job) -> Outcomes[Tensor]:
             with summed_by(threads):
                 return self._outcomes_of(*job, BRANCH_MEMORY / AT_ONCE, ended.is_set)
 
@@ -376,8 +378,7 @@ class Supernet:
                         yield alone(job)
                         continue
                     parts = [(genomes[a:b], *job[1:]) for a, b in pairwise(cuts)]
-                    wrong, loss = zip(*team.map(at_once, parts), strict=True)
-                    yield torch.cat(wrong), torch.cat(loss)
+                    yield Outcomes(*map(torch.cat, zip(*team.map(at_once, parts), strict=True)))
         finally:
             ended.set()  # so that an interrupted caller need not wait for long
             team.end()
@@ -390,18 +391,18 @@ class Supernet:
         known: OfBatch | None,
         memory: float = BRANCH_MEMORY,
         ended: Callable[[], bool] = lambda: False,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Outcomes[Tensor]:
         images, labels = batch
-        wrong = torch.empty(len(genomes), len(labels), dtype=torch.bool, device=self.device)
-        loss = torch.empty(len(genomes), len(labels), device=self.device)
+        told = []
         with mixed_precision(self.device):
             paths = self.network.each(images, genomes, memory=memory, known=known)
-            for i, logits in enumerate(paths):
-                wrong[i] = logits.argmax(1) != labels
-                loss[i] = F.cross_entropy(logits.float(), labels, reduction="none")
-                if ended():
-                    break
-        return wrong, loss
+            logits = (each.float() for each in _until(ended, paths))
+            while some := list(islice(logits, TOLD_AT_ONCE)):
+                told.append(outcomes_of(torch.stack(some), labels))
+        if not told:  # a population of none
+            none = images.new_empty(0, len(labels))
+            return Outcomes(none.bool(), none, none)
+        return Outcomes(*map(torch.cat, zip(*told, strict=True)))
 
     def _check_losses(self, genomes: Sequence[tuple[int, ...]], losses: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -583,3 +584,11 @@ def _as_data(data: SearchData | str | tuple[Any, Any]) -> SearchData:
     if isinstance(data, tuple):
         return from_tensors(*data)
     return data
+
+
+def _until(ended: Callable[[], bool], values: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Values up to the one after which it has ended."""
+    for value in values:
+        yield value
+        if ended():
+            return

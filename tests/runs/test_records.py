@@ -1,5 +1,7 @@
 """What journal lines mean, and that lines out of place are refused by number."""
 
+from dataclasses import replace
+
 import pytest
 
 from evonas.errors import InputError
@@ -31,6 +33,11 @@ def test_a_result_line_is_readable_and_comes_back():
     plain = Result(2, (3, 1), (1.0,), True, 0.0)
     assert "network" not in plain.to_line(["f1"]) and "constraints" not in plain.to_line(["f1"])
     assert plain.key == "genome:3-1"
+    raced = replace(FIRST, images_saved=30, race={"estimate": 12.25})
+    line = raced.to_line(["error", "params"])
+    assert line["images_saved"] == 30 and line["race"] == {"estimate": 12.25}
+    assert Result.from_line(line, ["error", "params"]) == raced
+    assert "race" not in plain.to_line(["f1"])
 
 
 def test_searches_are_read_back():

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from evonas.errors import InputError
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
 from evonas.supernet.evaluation_plan import BlockCosts
+from evonas.supernet.scores import outcomes_of
 from evonas.supernet.supernet import EVALUATION_BATCH
 
 TRAINING = TrainingConfig(
@@ -262,3 +264,24 @@ def test_a_users_own_arrays(space, digits):
     images = rng.integers(0, 256, (100, 1, 8, 8), dtype=np.uint8)
     supernet = Supernet(space, (images, np.arange(100) % 10))
     assert supernet.evaluate(genomes(space, 2)).error.shape == (2,)
+
+
+def test_smoothed_errors_are_errors_of_sure_networks():
+    logits = torch.tensor([[9.0, 0.0, -3.0], [1.0, 1.0, -3.0], [0.0, 9.0, 1.0], [0.5, 0.0, 0.0]])
+    told = outcomes_of(logits[None], torch.zeros(4, dtype=torch.int64))
+    assert told.wrong.tolist() == [[False, False, True, False]]
+    expected = [0.0, 0.5, 1.0, 1 / (1 + math.exp(2.0))]
+    assert told.smoothed[0].tolist() == pytest.approx(expected)
+    expected = torch.nn.functional.cross_entropy(logits, torch.zeros(4).long(), reduction="none")
+    torch.testing.assert_close(told.loss[0], expected)
+
+
+def test_outcomes_do_not_depend_on_the_company(trained, space):
+    supernet = trained
+    paths = [tuple(x) for x in np.unique(space.canonical(genomes(space, 70)), axis=0).tolist()]
+    together = supernet.outcomes(paths, range(supernet.validation_batches))
+    for i in (0, 7, len(paths) - 1):
+        alone = supernet.outcomes([paths[i]], range(supernet.validation_batches))
+        for one, all_of_them in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], all_of_them[i])
+    assert ((together.smoothed > 0.5) == together.wrong).mean() > 0.999
