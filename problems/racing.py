@@ -72,26 +72,23 @@ class Score:
     """What is known of a network.
 
     Attributes:
-        value: mean outcome of all images, or an estimate that is worse than what ended its race.
+        value: mean outcome of all images, or an estimate.
         saved: images that it was not scored on; above 0 the value is an estimate.
-        estimate: what the images say that it was scored on, where these are not all.
         smoothed: mean smoothed outcome of all images, where it was scored on all.
     """
 
     value: float
     saved: int = 0
-    estimate: float = math.nan
     smoothed: float = math.nan
 
     def to_record(self) -> dict[str, float]:
-        """`estimate` and `smoothed`, where they are known."""
-        named = {"estimate": self.estimate, "smoothed": self.smoothed}
-        return {name: value for name, value in named.items() if not math.isnan(value)}
+        """`smoothed`, where it is known."""
+        return {} if math.isnan(self.smoothed) else {"smoothed": self.smoothed}
 
     @classmethod
     def from_record(cls, value: float, saved: int, record: Mapping[str, float]) -> "Score":
         """The inverse of `to_record`."""
-        return cls(value, saved, record.get("estimate", math.nan), record.get("smoothed", math.nan))
+        return cls(value, saved, record.get("smoothed", math.nan))
 
 
 # Of a network that was not in the race.
@@ -255,14 +252,6 @@ class Race:
             ]
         )
 
-    def learning_values(self, paths: Sequence[Path]) -> np.ndarray:
-        """Known values, (n,), as a model learns from them.
-
-        Of one that was stopped it is what the images say, be it better than what stopped it.
-        """
-        told = [self.known[path] for path in paths]
-        return np.array([s.value if math.isnan(s.estimate) else s.estimate for s in told])
-
     def add(self, rivals: Sequence[Rival]) -> None:
         """Take more networks in that are known on all images."""
         self._whole += rivals
@@ -358,9 +347,12 @@ class Race:
             )
             for i in at[out].tolist():
                 # No better than what is sure, and worse than the rival.
-                estimate = max(values[i] + differences[i], sums[i] / self.images)
-                value = max(estimate, np.nextafter(values[i], math.inf))
-                self.known[paths[i]] = Score(float(value), self.images - seen, float(estimate))
+                estimate = max(
+                    values[i] + differences[i],
+                    sums[i] / self.images,
+                    np.nextafter(values[i], math.inf),
+                )
+                self.known[paths[i]] = Score(float(estimate), self.images - seen)
             order = at[~out].tolist()
             if not order:
                 break

@@ -215,30 +215,13 @@ class SupernetProblem(ArchitectureProblem):
     def race_records(self, X: np.ndarray) -> list[dict[str, float]]:
         """What a race knows of evaluated networks beside objectives and images saved, for each.
 
-        `estimate` of one that was out: what the images say that it was scored on; `smoothed` of
-        one that was not: its mean smoothed outcome. For `remember`; empty where there is no race.
+        `smoothed`, of one that was not out: its mean smoothed outcome. For `remember`; empty where
+        there is no race.
 
         Args:
             X: int (n, n_var), evaluated.
         """
         return [score.to_record() for score in self._known(X)]
-
-    def learning_values(self, X: np.ndarray, F: np.ndarray) -> np.ndarray:
-        """Objectives that a model may learn from, (n, n_obj).
-
-        Those of networks that were out of a race are what the images say, also where these make
-        them better than the network that ended it.
-
-        Args:
-            X: int (n, n_var), evaluated and feasible.
-            F: their objectives (n, n_obj), as `evaluate` returned them.
-        """
-        if self._race is None:
-            return F
-        taught = np.array(F, dtype=float)
-        paths = self._paths(self.canonical(np.asarray(X)))
-        taught[:, self._raced_objective] = self._race.learning_values(paths)
-        return taught
 
     @property
     def _raced_objective(self) -> int:

@@ -207,19 +207,6 @@ class ScreenedSearch(Algorithm):
             there &= _feasible(self.known)
         return self.known[there]
 
-    def _taught(self, learnt: Population) -> np.ndarray:
-        """Objectives as models see them, (n, n_obj).
-
-        A problem with `learning_values(X, F)` may know better than what it returned: of a network
-        that was stopped because it looked bad.
-        """
-        tell = getattr(self.problem, "learning_values", None)
-        F = np.array(learnt.get("F"), dtype=float)
-        feasible = _feasible(learnt)
-        if callable(tell) and feasible.any():
-            F[feasible] = tell(as_genomes(learnt.get("X"))[feasible], F[feasible])
-        return F
-
     def _anywhere(self) -> np.ndarray:
         """New feasible genomes of the whole space, each network once."""
         n, random_state = self.n_candidates, self.random_state
@@ -276,7 +263,6 @@ class ScreenedSearch(Algorithm):
     def _screen(self, X: np.ndarray, learnt: Population) -> list[int]:
         """Positions of the candidates to evaluate."""
         F, feasible = learnt.get("F"), _feasible(learnt)
-        taught = self._taught(learnt)
         features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
         exact = self._known.exact
         if is_stale(self._fitted, len(learnt)):
@@ -296,7 +282,7 @@ class ScreenedSearch(Algorithm):
             z, shares = _deviations(1)
             weights = (violation.at(z[:, 0]) <= 0) @ shares
         dear = [j for j in range(F.shape[1]) if j not in exact]
-        beliefs = {j: believe(j, taught[:, j]) for j in dear}
+        beliefs = {j: believe(j, F[:, j]) for j in dear}
         costs = {j: np.asarray(cost(X), float) for j, cost in exact.items()}
 
         def at(z: np.ndarray) -> np.ndarray:

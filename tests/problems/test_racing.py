@@ -88,13 +88,11 @@ def test_all_are_scored_on_the_common_images():
     assert 3 <= seen < 10 and value == 1.0
     told, alone = race.known[1,], race.known[0,]
     assert (told.value, told.saved) == (1.0, 100 - 10 * seen)
-    assert told.estimate == pytest.approx(1.0) and math.isnan(told.smoothed)
+    assert math.isnan(told.smoothed)
     assert (alone.value, alone.saved, alone.smoothed) == (0.0, 0, 0.0)
-    assert math.isnan(alone.estimate)
 
 
-def test_models_learn_what_the_images_say():
-    """Of one that is a little worse on them, also where it might be a little better."""
+def test_an_estimate_is_what_the_images_say():
     good = np.r_[np.zeros(20), np.tile([1, 0, 1, 1, 0], 16)]
     bad = np.r_[good[:30], np.ones(70)]
     race, _ = race_of("confident", [good, bad], confidence=0.6)
@@ -104,10 +102,8 @@ def test_models_learn_what_the_images_say():
     assert 30 < seen < 100
     told = Difference(race.rivals[:1], 1.0, 100)
     told.add(twice(bad[:seen]), twice(good[None, :seen]))
-    values = race.learning_values([(0,), (1,)])
+    values = [race.known[path].value for path in ((0,), (1,))]
     np.testing.assert_allclose(values, [good.mean(), good.mean() + told.told()[0]])
-    race.remember([(2,)], np.ones((1, 1)), [Score(0.6, saved=50, estimate=0.5)])
-    assert race.learning_values([(2,)]).tolist() == [0.5]
 
 
 def alike(rng, like, share, n=1):
@@ -223,11 +219,11 @@ def test_a_race_remembers():
         np.testing.assert_array_equal(
             dataclasses.astuple(one.known[path]), dataclasses.astuple(two.known[path])
         )
-    np.testing.assert_array_equal(one.learning_values(paths), two.learning_values(paths))
 
 
-@pytest.mark.parametrize("neighbours", [0, NEIGHBOURS])
-def test_confident_is_as_rarely_wrong_as_it_says(neighbours):
+# 0.019 by the theory, to which three standard errors of 500 networks are added.
+@pytest.mark.parametrize(("neighbours", "most"), [(0, 0.02), (8, 0.02), (NEIGHBOURS, 0.037)])
+def test_confident_is_as_rarely_wrong_as_it_says(neighbours, most):
     """Networks exactly as good as their rival are told worse as often as allowed, at all looks."""
     rng = np.random.default_rng(0)
     n, images, batch = 500, 4000, 125
@@ -248,8 +244,7 @@ def test_confident_is_as_rarely_wrong_as_it_says(neighbours):
             for out, at in ((ever, mean), (better, mean - lead)):
                 out[i] |= race.out(np.zeros(1), at, variance, np.zeros(1))[0]
     assert 0.15 < ever.mean() < 0.25
-    # 0.019 by the theory, and three standard errors of 500 networks
-    assert better.mean() < 0.037
+    assert better.mean() < most
 
 
 def test_confident_sees_what_is_plain():
@@ -399,8 +394,8 @@ def test_a_race_goes_on_from_what_is_remembered(digits, racing):
     np.testing.assert_array_equal(two.images_saved(X[:60]), one.images_saved(X[:60]))
     np.testing.assert_array_equal(two.evaluate(X[60:]), G)
     np.testing.assert_array_equal(two.images_saved(X[60:]), one.images_saved(X[60:]))
-    both = one.evaluate(X)
-    np.testing.assert_array_equal(two.learning_values(X, both), one.learning_values(X, both))
+    np.testing.assert_array_equal(two.evaluate(X), one.evaluate(X))
+    assert two.race_records(X) == one.race_records(X)
 
 
 def test_confident_saves_more_than_exact(digits):
@@ -450,11 +445,6 @@ def test_a_model_learns_what_the_images_say(digits):
         algorithm.next()
     learnt = algorithm._learnt()
     X = np.array(learnt.get("X"), dtype=int)
-    F, taught = learnt.get("F"), algorithm._taught(learnt)
     stopped = problem.images_saved(X) > 0
     assert stopped.any() and not stopped.all()
-    np.testing.assert_array_equal(F[~stopped], taught[~stopped])
-    np.testing.assert_array_equal(F[:, 1], taught[:, 1])
-    told = [record.get("estimate") for record in problem.race_records(X)]
-    assert taught[stopped, 0].tolist() == [one for one in told if one is not None]
-    assert (taught[stopped, 0] <= F[stopped, 0]).all()
+    np.testing.assert_array_equal(learnt.get("F"), problem.evaluate(X))

@@ -33,9 +33,9 @@ def test_a_result_line_is_readable_and_comes_back():
     plain = Result(2, (3, 1), (1.0,), True, 0.0)
     assert "network" not in plain.to_line(["f1"]) and "constraints" not in plain.to_line(["f1"])
     assert plain.key == "genome:3-1"
-    raced = replace(FIRST, images_saved=30, race={"estimate": 12.25})
+    raced = replace(FIRST, images_saved=30, race={"smoothed": 12.25})
     line = raced.to_line(["error", "params"])
-    assert line["images_saved"] == 30 and line["race"] == {"estimate": 12.25}
+    assert line["images_saved"] == 30 and line["race"] == {"smoothed": 12.25}
     assert Result.from_line(line, ["error", "params"]) == raced
     assert "race" not in plain.to_line(["f1"])
 
