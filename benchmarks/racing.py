@@ -86,7 +86,7 @@ def measure(supernet: Supernet, table: TabularProblem, algorithm: str, seed: int
     images = len(supernet.data.validation)
     row: dict[str, float | str | int] = {"algorithm": algorithm, "seed": seed}
     for arm, racing in (("tree", "off"), ("confident", "confident")):
-        problem = Timed(supernet.space, supernet.data, supernet=supernet, racing=racing)
+        problem = Timed(supernet.space, supernet.data, supernet=supernet, racing=racing, seed=seed)
         X = searched(problem, algorithm, evaluations, seed)
         row[arm], row[f"{arm} excess"] = problem.seconds, excess(problem, X, table)
         alone = seconds_alone(supernet, X)

@@ -240,7 +240,7 @@ class RunConfig:
     racing: str | None = None
     """Whether a network may be scored on fewer validation images once it cannot matter any more:
     "off" (the default), "exact" (only where the images left cannot change that) or "confident"
-    (where it is likely worse than a cheaper one: at a confidence of 55 % over all looks)."""
+    (where, by the images so far, it is likely worse than a cheaper one)."""
     distributions: int | None = None
     """Distributions of "multi-distribution", each for an architecture of its own; by default 8."""
     joint: bool = False

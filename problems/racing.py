@@ -1,8 +1,9 @@
 """Stopping the evaluation of networks that cannot matter any more; numpy alone.
 
-Validation images come in a fixed random order. A network is out of the race as soon as one that
-costs no more, and is known on all images, is better: surely (`exact`: even if all images left were
-told right), or at a stated confidence (`confident`: by the paired differences on the images seen).
+Validation images come batch by batch, in a random order of the batches that is fixed for a race. A
+network is out of it as soon as one that costs no more, and is known on all images, is better:
+surely (`exact`: even if all images left were told right), or at a stated confidence (`confident`:
+by the paired differences on the images seen).
 
 Networks with shared weights stumble over the same images, the more so the more alike they are, and
 of those that are known on all images we know how hard the images left are. So a difference is told
@@ -63,8 +64,8 @@ QUADRATURE, LEAST = 128, 8.0
 
 Path = tuple[int, ...]
 # What networks make of the images of some batches, and the same smoothed, which may be equal to it:
-# (paths, batches) -> (n, 2, images).
-Outcomes = Callable[[Sequence[Path], range], np.ndarray]
+# (paths, batches) -> (n, 2, images), of all networks in the same order of images.
+Outcomes = Callable[[Sequence[Path], Sequence[int]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class Race:
         mode: "exact" or "confident".
         outcomes: tells what networks make of batches.
         sizes: images of each batch.
+        order: in which batches are scored, each once; by default as they come.
         confidence: of being told worse only where a network is, over all looks at it together.
         unit: the largest difference between two outcomes of an image, or a typical one.
 
@@ -208,6 +210,7 @@ class Race:
         outcomes: Outcomes,
         *,
         sizes: Sequence[int],
+        order: Sequence[int] | None = None,
         confidence: float = CONFIDENCE,
         unit: float = 1.0,
     ) -> None:
@@ -218,13 +221,15 @@ class Race:
         self.mode, self.confidence, self.unit = mode, confidence, unit
         self.images = images = sum(sizes)
         common = min(COMMON, COMMON_SHARE * images)
-        ends = np.cumsum(sizes)
+        batches = list(range(len(sizes)) if order is None else order)
+        ends = np.cumsum([sizes[i] for i in batches])
         if mode == "exact":
-            self.parts = parts_of(sizes, ends[ends >= common][::EXACT_EVERY])
+            parts = parts_of(ends, ends[ends >= common][::EXACT_EVERY])
         else:
-            self.parts = parts_of(sizes, looks_of(common, images))
-            seen = [int(ends[part.stop - 1]) for part in self.parts[:-1]]
-            self.critical = critical_value(clock(np.array(seen), images), 1 - confidence)
+            parts = parts_of(ends, looks_of(common, images))
+            seen = ends[[part.stop - 1 for part in parts[:-1]]]
+            self.critical = critical_value(clock(seen, images), 1 - confidence)
+        self.parts = [batches[part.start : part.stop] for part in parts]
         self._outcomes = outcomes
         self.rivals: list[Rival] = []
         self._whole: list[Rival] = []  # all that are known on all images
@@ -393,6 +398,18 @@ def first_and_rest(costs: np.ndarray, least: int = 2 * FIRST) -> list[np.ndarray
     return [np.sort(first), np.setdiff1d(order, first)]
 
 
+def order_of(batches: int, seed: int) -> list[int]:
+    """A random order of batches, so that races of different seeds do not share the luck of one.
+
+    By PCG64's raw stream, which numpy guarantees never to change.
+
+    Args:
+        batches: how many there are.
+        seed: of the order.
+    """
+    return np.argsort(np.random.PCG64(seed).random_raw(batches), kind="stable").tolist()
+
+
 def looks_of(first: float, images: int) -> np.ndarray:
     """Numbers of images after which a confident race looks, so that each look tells as much more.
 
@@ -408,16 +425,15 @@ def looks_of(first: float, images: int) -> np.ndarray:
     return np.asarray(np.rint(ticks / (1 + ticks / images)))
 
 
-def parts_of(sizes: Sequence[int], looks: np.ndarray) -> list[range]:
-    """Batches, cut where a look is due: at the end of the batch in which so many were seen.
+def parts_of(ends: np.ndarray, looks: np.ndarray) -> list[range]:
+    """Places in the order, cut where a look is due: after the batch in which so many were seen.
 
     Args:
-        sizes: images of each batch.
+        ends: images up to the end of each batch.
         looks: numbers of images, rising.
     """
-    ends = np.cumsum(sizes)
     after = np.searchsorted(ends, looks) + 1
-    cuts = [0, *np.unique(after[after < len(sizes)]).tolist(), len(sizes)]
+    cuts = [0, *np.unique(after[after < len(ends)]).tolist(), len(ends)]
     return [range(*pair) for pair in pairwise(cuts)]
 
 

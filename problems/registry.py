@@ -164,7 +164,7 @@ def get_problem(
         scratch: how networks are trained from scratch (True: by default numbers) instead of being
             scored by shared weights; of a space without a supernet they always are.
         folder: where a `ScratchProblem` keeps its trainings, of which it makes none twice.
-        seed: of these trainings.
+        seed: of these trainings, and of the order of images in a race.
         settings: what else the space, where it is named, can be told, such as ``depth`` and
             ``width`` of "plain" (see `get_space`); the data set may have defaults.
         racing: whether networks that cannot matter any more are scored on fewer images: "off",
@@ -287,6 +287,7 @@ def get_problem(
         width=width or defaults.width,
         name=name,
         racing=racing,
+        seed=seed,
     )
     problem.supernet = supernet
     return problem

@@ -14,7 +14,7 @@ from evonas.problems.architecture import ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.defaults import SALIENCY, SALIENCY_BATCHES, defaults_for
-from evonas.problems.racing import UNKNOWN, Path, Race, Score, check_mode
+from evonas.problems.racing import UNKNOWN, Path, Race, Score, check_mode, order_of
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class SupernetProblem(ArchitectureProblem):
             tells it at `racing.CONFIDENCE` from the images seen. "off" scores all on all images.
         memory: bytes of activations of early layers that are kept for later populations; by
             default 2 GiB, or a quarter of what is free where that is less.
+        seed: of the order in which a race scores the batches of validation images.
 
     Attributes:
         images_scored: validation images that networks were scored on so far, all together.
@@ -84,6 +85,7 @@ class SupernetProblem(ArchitectureProblem):
         name: str | None = None,
         racing: str = "off",
         memory: float | None = None,
+        seed: int = 1,
     ) -> None:
         """Nothing is trained yet."""
         if not space.has_supernet:
@@ -96,7 +98,7 @@ class SupernetProblem(ArchitectureProblem):
                 f"networks race by one of error and loss, not by {' and '.join(self.objectives)}; "
                 "leave racing off"
             )
-        self.racing, self.memory = racing, memory
+        self.racing, self.memory, self.seed = racing, memory, seed
         if racing != "off":
             check_mode(racing)
         self.data = data
@@ -120,11 +122,10 @@ class SupernetProblem(ArchitectureProblem):
         self._kept_at = 0  # steps of the training that they are of
         self._race: Race | None = None
         if self.racing != "off" and supernet is not None:
+            sizes = supernet.batch_sizes
+            order = order_of(len(sizes), self.seed)
             self._race = Race(
-                self.racing,
-                self._outcomes,
-                sizes=supernet.batch_sizes,
-                unit=self._unit,
+                self.racing, self._outcomes, sizes=sizes, order=order, unit=self._unit
             )
         self._cache.clear()
 
@@ -304,7 +305,7 @@ class SupernetProblem(ArchitectureProblem):
         lifted = space.lift(space.canonical(space.lower(self.space.lift(C))))
         return [tuple(genome) for genome in lifted.tolist()]
 
-    def _outcomes(self, paths: Sequence[Path], batches: range) -> np.ndarray:
+    def _outcomes(self, paths: Sequence[Path], batches: Sequence[int]) -> np.ndarray:
         """The number by which networks race, of each image of some batches, as `Race` takes it."""
         kept = self._kept_activations()
         told = self._trained().outcomes(paths, batches, activations=kept)

@@ -65,11 +65,9 @@ class Workspace:
 
     def _problem(self, space: SearchSpace | str | None) -> AnyProblem:
         config = self.config
-        own: dict[str, Any] = {}
+        own: dict[str, Any] = {"racing": config.racing or "off"}
         if config.from_scratch:
-            own = {"scratch": config.scratch, "seed": config.seed, "supernet": config.supernet}
-        else:
-            own = {"racing": config.racing or "off"}
+            own = {"scratch": config.scratch, "supernet": config.supernet}
         return get_problem(
             config.problem,
             space,
@@ -82,6 +80,7 @@ class Workspace:
             validation_images=config.validation_images,
             image_size=config.image_size,
             settings=space_settings(config.space_settings) if isinstance(space, str) else None,
+            seed=config.seed,
             **own,
         )
 

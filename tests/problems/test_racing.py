@@ -21,6 +21,7 @@ from evonas.problems.racing import (
     critical_value,
     first_and_rest,
     looks_of,
+    order_of,
     parts_of,
 )
 
@@ -40,8 +41,8 @@ def race_of(mode, table=None, *, batch=10, **settings):
 
     def outcomes(paths, numbers):
         asked.extend((path[0], number) for path in paths for number in numbers)
-        first, last = batch * numbers.start, batch * numbers.stop
-        return table[[path[0] for path in paths], :, first:last]
+        images = np.concatenate([np.arange(batch * i, batch * (i + 1)) for i in sorted(numbers)])
+        return table[[path[0] for path in paths]][:, :, images]
 
     race = Race(mode, outcomes, sizes=[batch] * (table.shape[2] // batch), **settings)
     return race, asked
@@ -238,7 +239,7 @@ def test_confident_is_as_rarely_wrong_as_it_says(neighbours, most):
         of_image.add(twice(network), twice(rows))
         lead = 2 * math.sqrt(of_image.told()[1])
         for part in race.parts[:-1]:
-            seen = slice(batch * part.start, batch * part.stop)
+            seen = slice(batch * part[0], batch * (part[-1] + 1))
             told.add(twice(network[seen]), twice(rows[:, seen]))
             mean, variance = (np.array([value]) for value in told.told())
             for out, at in ((ever, mean), (better, mean - lead)):
@@ -265,17 +266,35 @@ def test_a_race_looks_at_the_end_of_a_batch():
     def ends(mode):
         race, _ = race_of(mode, np.zeros((1, 4000)), batch=125)
         assert [i for part in race.parts for i in part] == list(range(32))
-        return [125 * part.stop for part in race.parts]
+        return [125 * (part[-1] + 1) for part in race.parts]
 
     assert ends("confident") == [375, 875, 1500, 2375, 3000, 4000]
     assert ends("exact")[:4] == [375, 625, 875, 1125]
 
 
+def test_batches_come_in_an_order_of_their_own():
+    order = order_of(32, 7)
+    assert order == order_of(32, 7) != order_of(32, 8) and sorted(order) == list(range(32))
+    table = np.random.default_rng(0).random((40, 320)) < np.linspace(0.1, 0.9, 40)[:, None]
+    paths, costs = [(i,) for i in range(40)], np.arange(40.0)[:, None]
+    race, asked = race_of("confident", table, order=order)
+    race.score(paths, costs)
+    stopped = max(paths, key=lambda path: race.known[path].saved)
+    saved = race.known[stopped].saved
+    assert saved > 160
+    numbers = [number for path, number in asked if path == stopped[0]]
+    assert numbers == order[: len(numbers)] and 10 * len(numbers) == 320 - saved
+    whole = [path for path in paths if not race.known[path].saved]
+    np.testing.assert_allclose(
+        [race.known[path].value for path in whole], table[whole, :].mean(axis=-1).ravel()
+    )
+
+
 def test_looks_within_one_batch_are_one():
-    assert parts_of([100] * 4, np.array([10, 20, 100, 101, 350])) == [
+    assert parts_of(np.arange(100, 500, 100), np.array([10, 20, 100, 101, 350])) == [
         range(0, 1), range(1, 2), range(2, 4)
     ]  # fmt: skip
-    assert parts_of([5], np.array([1, 2])) == [range(0, 1)]
+    assert parts_of(np.array([5]), np.array([1, 2])) == [range(0, 1)]
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.45])
@@ -418,6 +437,28 @@ def test_a_race_has_the_same_outcome_on_two_threads(digits, racing):
     saved = one.images_saved(digits[2])
     np.testing.assert_array_equal(saved, two.images_saved(digits[2]))
     np.testing.assert_array_equal(two.evaluate(digits[2])[saved == 0], F[saved == 0])
+
+
+def test_races_of_other_seeds_score_other_images_first(digits):
+    X = digits[2]
+    one, two = (raced(digits, "confident", seed=seed) for seed in (1, 2))
+    F, G = one.evaluate(X), two.evaluate(X)
+    saved = [problem.images_saved(X) > 0 for problem in (one, two)]
+    estimates, whole = saved[0] & saved[1], ~saved[0] & ~saved[1]
+    assert estimates.any() and np.any(F[estimates, 0] != G[estimates, 0])
+    np.testing.assert_array_equal(F[whole], G[whole])
+    again = raced(digits, "confident", seed=2)
+    np.testing.assert_array_equal(again.evaluate(X), G)
+
+
+def test_the_seed_of_a_race_is_that_of_its_run(tmp_path):
+    from evonas.config import RunConfig
+    from evonas.problems import get_problem
+    from evonas.stages.workspace import Workspace
+
+    assert get_problem("digits-params", racing="confident", seed=5).seed == 5
+    config = RunConfig(problem="digits-params", device="cpu", racing="confident", seed=7)
+    assert Workspace(config).problem.seed == 7
 
 
 def test_another_supernet_begins_another_race(digits):
