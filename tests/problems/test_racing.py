@@ -457,7 +457,7 @@ def test_races_of_other_seeds_score_other_images_first(digits):
     np.testing.assert_array_equal(again.evaluate(X), G)
 
 
-def test_the_seed_of_a_race_is_that_of_its_run(tmp_path):
+def test_the_seed_of_a_race_is_that_of_its_run():
     from evonas.config import RunConfig
     from evonas.problems import get_problem
     from evonas.stages.workspace import Workspace
