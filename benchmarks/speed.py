@@ -284,6 +284,8 @@ def training(pairs: int) -> Iterator[Row]:
         ("macro", "uniform"),
         ("macro", "fair"),
         ("nb201", "uniform"),
+        ("nb201", "fair"),
+        ("mobile-cifar", "uniform"),
         ("mobile-cifar", "fair"),
     ):
         step: Step = step_ratio(space, paths, pairs)
