@@ -58,6 +58,9 @@ class ScreenedSearch(Algorithm):
     screened by the expected gain of hypervolume (Emmerich et al., 2006; the scoring of many by
     cheap estimates as in NSGANetV2, Lu et al., 2020), and the few best evaluated.
 
+    Where networks race (a problem with `images_saved`), models learn from those that were scored on
+    all images: estimates of the others teach them nothing.
+
     A resumed search needs no model of earlier steps: `search_state` and `replay` carry what it
     knows.
 
@@ -182,10 +185,12 @@ class ScreenedSearch(Algorithm):
         given = self._given()
         if given is not None:
             return given
-        learnt = self._learnt()
-        X = self._anywhere() if len(learnt) < 2 else self._candidates(learnt)
-        if len(learnt) >= 2 and len(X) > self.n_offsprings:
-            X = X[self._screen(X, learnt)]
+        valued = self._valued()
+        lessons = self._lessons(valued)
+        enough = np.count_nonzero(lessons) >= 2
+        X = self._candidates(valued) if enough else self._anywhere()
+        if enough and len(X) > self.n_offsprings:
+            X = X[self._screen(X, valued, lessons)]
         if not len(X):
             self.termination.terminate()  # as pymoo's genetic algorithms do
             return None
@@ -197,8 +202,8 @@ class ScreenedSearch(Algorithm):
         X, self._replayed = self._replayed, None
         return None if X is None else Population.new(X=X)
 
-    def _learnt(self) -> Population:
-        """What models learn from: evaluated networks that have values.
+    def _valued(self) -> Population:
+        """Evaluated networks that have values.
 
         Where feasibility is known beforehand, an infeasible one has none.
         """
@@ -206,6 +211,13 @@ class ScreenedSearch(Algorithm):
         if self._known.feasible is not None:
             there &= _feasible(self.known)
         return self.known[there]
+
+    def _lessons(self, valued: Population) -> np.ndarray:
+        """Which of some networks models learn from, bool (n,): not estimates of a race."""
+        tell = getattr(self.problem, "images_saved", None)
+        if not callable(tell) or not len(valued):
+            return np.ones(len(valued), dtype=bool)
+        return np.asarray(tell(as_genomes(valued.get("X")))) == 0
 
     def _anywhere(self) -> np.ndarray:
         """New feasible genomes of the whole space, each network once."""
@@ -260,22 +272,29 @@ class ScreenedSearch(Algorithm):
         known = set(genome_keys(seen if canonical is None else canonical(seen)))
         return X[[key not in known for key in genome_keys(X)]]
 
-    def _screen(self, X: np.ndarray, learnt: Population) -> list[int]:
-        """Positions of the candidates to evaluate."""
-        F, feasible = learnt.get("F"), _feasible(learnt)
-        features, others = self._features(as_genomes(learnt.get("X"))), self._features(X)
-        exact = self._known.exact
-        if is_stale(self._fitted, len(learnt)):
-            self._models, self._fitted = {}, len(learnt)
+    def _screen(self, X: np.ndarray, valued: Population, lessons: np.ndarray) -> list[int]:
+        """Positions of the candidates to evaluate.
+
+        Args:
+            X: candidates (n, n_var).
+            valued: networks that have values.
+            lessons: which of these models learn from.
+        """
+        F, feasible = valued.get("F"), _feasible(valued)
+        features = self._features(as_genomes(valued[lessons].get("X")))
+        others = self._features(X)
+        exact, n = self._known.exact, len(features)
+        if is_stale(self._fitted, n):
+            self._models, self._fitted = {}, n
 
         def believe(j: int, y: np.ndarray) -> Belief:
             fitted = self._fitted if j in self._models else None
             model = self._models.setdefault(j, Surrogate())
-            return model.predict(features, y, others, fitted)
+            return model.predict(features, y[lessons], others, fitted)
 
         weights = np.ones(len(X))
         if not feasible.all():  # a constraint that only an evaluation tells
-            violation = believe(-1, learnt.get("CV")[:, 0])
+            violation = believe(-1, valued.get("CV")[:, 0])
             if not feasible.any():
                 hoped = violation.mean - violation.deviation
                 return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
