@@ -1,17 +1,13 @@
-"""Stand-alone networks: trained from scratch or on from given weights, several at once."""
+"""Stand-alone networks: trained from scratch or on from given weights."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Queue
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +19,12 @@ from evonas.training.initial import initialise
 from evonas.training.recipes import augmentation_of, recipe_of, training_of
 from evonas.training.trainer import Trainer, TrainingDiverged, mixed_precision
 
-T = TypeVar("T")
-
 # A batch of an evaluation in which each image counts by itself.
 EVALUATION_BATCH = 512
 # So many training images tell how well a network fits them.
 FITTED_IMAGES = 2000
 # A training that takes less is made anew after a crash.
 CHECKPOINT_SECONDS = 20.0
-# Streams that torch has for each device.
-MOST_STREAMS = 32
 
 # Networks are built from torch's one default generator of the process.
 _BUILDING = threading.Lock()
@@ -170,100 +162,3 @@ def evaluate_network(network: nn.Module, images: Images) -> tuple[float, float]:
             f"the loss of a trained network is {loss}; give a smaller --scratch.lr"
         )
     return 100.0 * float(wrong) / len(images), loss
-
-
-def train_several(
-    jobs: Sequence[Callable[[Callable[[], bool]], T]],
-    *,
-    at_once: int,
-    device: torch.device,
-    stop: Callable[[], bool] = lambda: False,
-) -> Generator[tuple[int, T], None, None]:
-    """Do jobs, several at the same time, each on a share of the CPU threads.
-
-    A job gets the same number of threads however many others are left, so that its result does not
-    depend on them: sums over threads differ in their last bits with their number.
-
-    Args:
-        jobs: each called with a function that says whether to stop.
-        at_once: jobs done at the same time.
-        device: where they compute; on an accelerator each has a stream of its own.
-        stop: asked by all.
-
-    Yields:
-        The place of a job and what it returned, as they end.
-
-    Raises:
-        Exception: what a job raised, after what others had returned by then; they are stopped.
-    """
-    threads = torch.get_num_threads()
-    share = max(1, threads // at_once)
-    broken = threading.Event()
-    streams = _streams(device, at_once)
-
-    def stopped() -> bool:
-        return broken.is_set() or stop()
-
-    def work(job: Callable[[Callable[[], bool]], T]) -> T:
-        torch.set_num_threads(share)
-        with _a_stream(streams):
-            return job(stopped)
-
-    if at_once == 1:
-        # On the caller's thread, whose team of threads is there already: with a second team there
-        # are more threads than cores, and OpenMP has both sleep and wake at every operation.
-        for place, job in enumerate(jobs):
-            with _a_stream(streams):
-                result = job(stop)
-            yield place, result
-            del result
-        return
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="evonas-training")
-    try:
-        places = {pool.submit(work, job): place for place, job in enumerate(jobs)}
-        while places:
-            done, _ = wait(places, return_when=FIRST_COMPLETED)
-            # A future holds what its job returned: none is kept here longer than needed.
-            ended = sorted(
-                ((places.pop(future), future) for future in done),
-                key=lambda each: (each[1].exception() is not None, each[0]),
-            )
-            del done
-            while ended:
-                yield _result(*ended.pop(0))
-    finally:
-        broken.set()
-        try:
-            pool.shutdown(wait=True, cancel_futures=True)
-        finally:
-            torch.set_num_threads(threads)
-
-
-def _result(place: int, future: Future[T]) -> tuple[int, T]:
-    return place, future.result()
-
-
-def _streams(device: torch.device, n: int) -> Queue[torch.cuda.Stream] | None:
-    """So many streams of an accelerator; not more than there are, as torch gives them out again."""
-    if device.type != "cuda":
-        return None
-    streams: Queue[torch.cuda.Stream] = Queue()
-    for _ in range(min(n, MOST_STREAMS)):
-        streams.put(torch.cuda.Stream(device))
-    return streams
-
-
-@contextmanager
-def _a_stream(streams: Queue[torch.cuda.Stream] | None) -> Iterator[None]:
-    """One of these, and back; waits where all are in use."""
-    if streams is None:
-        yield
-        return
-    stream = streams.get()
-    try:
-        stream.wait_stream(torch.cuda.current_stream(stream.device))
-        with torch.cuda.stream(stream):
-            yield
-            stream.synchronize()
-    finally:
-        streams.put(stream)

@@ -11,8 +11,9 @@ from torch import nn
 
 from evonas.config import ScratchConfig
 from evonas.data import SearchData
+from evonas.training.pool import do_several
 from evonas.training.recipes import augmentation_of, recipe_of, training_of
-from evonas.training.scratch import FITTED_IMAGES, new_network, train_several
+from evonas.training.scratch import FITTED_IMAGES, new_network
 from evonas.training.trainer import Trainer
 
 # Measuring must not eat a budget: it ends after so many seconds for each size of image.
@@ -59,7 +60,7 @@ def time_training(
 
     def each(half: float) -> float:
         jobs = [job(half)] * config.at_once if config.at_once else []
-        done = train_several(jobs, at_once=len(jobs), device=data.train.device)
+        done = do_several(jobs, at_once=len(jobs), device=data.train.device)
         return sum(seconds for _, seconds in done) / len(jobs)
 
     full, share = each(0.0), config.half_resolution or 0.0

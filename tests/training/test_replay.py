@@ -11,8 +11,9 @@ from evonas.config import ScratchConfig, TrainingConfig
 from evonas.data import from_tensors
 from evonas.spaces import get_space
 from evonas.training import Trainer
+from evonas.training.pool import do_several
 from evonas.training.recipes import settle_for
-from evonas.training.scratch import new_network, train_network, train_several
+from evonas.training.scratch import new_network, train_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="steps are replayed on CUDA")
 DEVICE = torch.device("cuda")
@@ -85,7 +86,7 @@ def test_several_at_once_are_those_one_by_one(build, data):
     errors = []
     for at_once in (1, 3):
         jobs = [partial(job, seed) for seed in range(4)]
-        done = dict(train_several(jobs, at_once=at_once, device=DEVICE))
+        done = dict(do_several(jobs, at_once=at_once, device=DEVICE))
         errors.append([done[seed].error for seed in range(4)])
         assert all(torch.isfinite(v).all() for each in done.values() for v in each.weights.values())
     assert max(errors[0]) < 40

@@ -16,8 +16,9 @@ from evonas.data import from_tensors
 from evonas.errors import InputError
 from evonas.training import TrainingDiverged, evaluate_network, train_network
 from evonas.training import scratch as module
+from evonas.training.pool import do_several
 from evonas.training.recipes import settle
-from evonas.training.scratch import new_network, train_several
+from evonas.training.scratch import new_network
 
 CPU = torch.device("cpu")
 NETWORK = "3x4:100:353"
@@ -262,7 +263,7 @@ def train_all(make, data, config, texts, at_once):
         return train_network(make(text), data, config, seed=3, stop=stop)
 
     jobs = [partial(job, text) for text in texts]
-    return {texts[place]: done for place, done in train_several(jobs, at_once=at_once, device=CPU)}
+    return {texts[place]: done for place, done in do_several(jobs, at_once=at_once, device=CPU)}
 
 
 TEXTS = ["3x2:000:333", "4x4:1010:3553", "3x3:111:777"]
@@ -280,7 +281,7 @@ def test_the_last_job_has_no_more_threads_than_the_first(two_threads):
         return torch.get_num_threads()
 
     for at_once, share in ((1, 2), (2, 1), (5, 1)):
-        done = list(train_several([job] * 3, at_once=at_once, device=CPU))
+        done = list(do_several([job] * 3, at_once=at_once, device=CPU))
         assert [threads for _, threads in done] == [share] * 3
         assert torch.get_num_threads() == 2
 
@@ -295,7 +296,7 @@ def test_results_come_as_they_end_with_the_place_of_their_job():
     def soon(stop):
         return "soon"
 
-    done = train_several([late, soon], at_once=2, device=CPU)
+    done = do_several([late, soon], at_once=2, device=CPU)
     assert next(done) == (1, "soon")
     first.set()
     assert list(done) == [(0, "late")]
@@ -313,9 +314,9 @@ def test_no_more_jobs_than_asked_for_are_done_at_once():
         with lock:
             running -= 1
 
-    list(train_several([job] * 8, at_once=3, device=CPU))
+    list(do_several([job] * 8, at_once=3, device=CPU))
     assert most <= 3
-    assert list(train_several([], at_once=3, device=CPU)) == []
+    assert list(do_several([], at_once=3, device=CPU)) == []
 
 
 def test_results_are_not_held_on_to():
@@ -330,7 +331,7 @@ def test_results_are_not_held_on_to():
     def job(stop):
         return Result()
 
-    for _, result in train_several([job] * 4, at_once=1, device=CPU):
+    for _, result in do_several([job] * 4, at_once=1, device=CPU):
         held.append(weakref.ref(result))
         del result
         assert sum(ref() is not None for ref in held) <= 1
@@ -353,7 +354,7 @@ def test_a_consumer_that_breaks_off_stops_all(two_threads, error):
     jobs = [lambda stop: "done", partial(waits, started), partial(waits, started), later.append]
     begin = time.monotonic()
     with pytest.raises(error):
-        for _ in train_several(jobs, at_once=2, device=CPU):
+        for _ in do_several(jobs, at_once=2, device=CPU):
             started.wait(10)
             raise error
     assert time.monotonic() - begin < 10 and not later
@@ -375,7 +376,7 @@ def test_a_job_that_fails_stops_the_others_and_loses_nothing_that_ended(two_thre
     got = []
     jobs = [failing, quick, partial(waits, started)]
     with pytest.raises(InputError, match="no such thing"):
-        for place, result in train_several(jobs, at_once=3, device=CPU):
+        for place, result in do_several(jobs, at_once=3, device=CPU):
             got.append((place, result))
             ended.set()
     assert got == [(1, "kept")] and torch.get_num_threads() == 2
@@ -384,7 +385,7 @@ def test_a_job_that_fails_stops_the_others_and_loses_nothing_that_ended(two_thre
 def test_all_are_asked_to_stop(two_threads):
     flag, started = threading.Event(), threading.Event()
     jobs = [partial(waits, started)] * 2
-    done = train_several(jobs, at_once=2, device=CPU, stop=flag.is_set)
+    done = do_several(jobs, at_once=2, device=CPU, stop=flag.is_set)
     threading.Timer(0.05, flag.set).start()
     assert sorted(done) == [(0, None), (1, None)]
 
@@ -398,7 +399,7 @@ def test_networks_are_built_from_their_seed_in_any_thread(chains):
 
     alone = [job(seed, None) for seed in range(12)]
     jobs = [partial(job, seed) for seed in range(12)]
-    for place, weights in train_several(jobs, at_once=4, device=CPU):
+    for place, weights in do_several(jobs, at_once=4, device=CPU):
         assert same(weights, alone[place])
 
 
