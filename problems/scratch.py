@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,12 @@ import numpy as np
 from moocore import is_nondominated
 
 from evonas.config import FINE_TUNE, ScratchConfig
-from evonas.errors import EvaluationStopped, InputError
-from evonas.problems.architecture import ArchitectureProblem
+from evonas.errors import InputError
+from evonas.problems.architecture import INFEASIBLE, ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.supernet import check_supernet
+from evonas.problems.under_way import TrainingsUnderWay
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from evonas.data import SearchData
     from evonas.supernet import Supernet
     from evonas.training import Trained, Training, TrainingDiverged
+    from evonas.training.trials import Trainers, Trial, TrialFailed
 
 
 WHOLE = "whole"  # the last rung
@@ -69,6 +71,7 @@ class ScratchProblem(ArchitectureProblem):
     Attributes:
         config: all numbers settled.
         usual: what the recipe has where nothing is said.
+        trainers: who does trainings; by default threads of this process.
         stop: asked after each step, in several threads; where it says True, `EvaluationStopped` is
             raised, and what was trained by then is kept.
         on_training: called with the record of each training that has ended.
@@ -96,6 +99,7 @@ class ScratchProblem(ArchitectureProblem):
     ) -> None:
         """Nothing is trained yet."""
         from evonas.training.recipes import settle_for
+        from evonas.training.trials import LocalTrainers
 
         if not space.has_networks:
             raise InputError(f"the space '{space.name}' has no networks that could be trained")
@@ -115,6 +119,7 @@ class ScratchProblem(ArchitectureProblem):
             if not supernet.trained:
                 raise InputError("the supernet is not trained; train it, or leave it out")
         self.keep_in(folder)
+        self.trainers: Trainers = LocalTrainers()
         self.stop: Callable[[], bool] = never
         self.on_training: Callable[[Training], None] | None = None
         self.epochs_trained = 0
@@ -209,6 +214,7 @@ class ScratchProblem(ArchitectureProblem):
         for rung, config in self._ladder():
             scores[alive] = self._measure(X[alive], config)
             best = self._place(rung, X[alive], scores[alive])
+            best &= scores[alive, 0] < INFEASIBLE  # one that failed fails again
             if config is not self.config:
                 alive = alive[best]
             if not len(alive):
@@ -284,9 +290,7 @@ class ScratchProblem(ArchitectureProblem):
             return np.column_stack([scores.error, scores.loss])
         names = [self.space.decode(x) for x in X]
         self._train(X, config)
-        return np.array(
-            [np.mean([(r.error, r.loss) for r in self._of(name, config)], axis=0) for name in names]
-        )
+        return np.array([_mean(self._of(name, config)) for name in names])
 
     def train(self, X: np.ndarray, seeds: Sequence[int] | None = None) -> None:
         """Train networks in full; afterwards their weights are there.
@@ -316,6 +320,31 @@ class ScratchProblem(ArchitectureProblem):
         """Whether the weights of a full training are kept; arguments as of `weights`."""
         return self.store.has_weights(self.key(network, seed, self.config))
 
+    def failure(self, network: str, seed: int) -> str:
+        """Why a full training came to no end, in a line; "" where it did, or was not made.
+
+        Arguments as of `weights`.
+        """
+        found = self.store.get(self.key(network, seed, self.config))
+        return "" if found is None else found.failed
+
+    def failures(self, X: np.ndarray) -> list[str]:
+        """For each of some genomes (n, n_var), why it has no values; "" where it has.
+
+        One that has none counts with the worst error and loss there are, and is never on a front.
+        """
+        names = map(self.space.decode, self.canonical(self.space.check(np.asarray(X))))
+        return [self._failure(name) for name in names]
+
+    def _failure(self, name: str) -> str:
+        for _, config in self._ladder():
+            if config is None:
+                continue
+            for record in self._of(name, config):
+                if record.failed:
+                    return record.failed
+        return ""
+
     def has_diverged(self, network: str, seed: int) -> bool:
         """Whether a full training came to nothing; arguments as of `weights`."""
         found = self.store.get(self.key(network, seed, self.config))
@@ -337,84 +366,76 @@ class ScratchProblem(ArchitectureProblem):
         weights: bool = False,
     ) -> None:
         """Do those of some trainings that are not kept yet; each is kept as it ends."""
-        from evonas.training.scratch import new_network, train_network, train_several
-        from evonas.training.trainer import TrainingDiverged
+        missing = self._missing(trainings, config, weights=weights)
+        if not missing:
+            return
+        with self._begun(config) as under_way:
+            for trial in missing:
+                under_way.submit(trial)
+            while len(under_way):
+                under_way.take()
 
-        device = self.data.train.device
+    def _missing(
+        self,
+        trainings: Sequence[tuple[np.ndarray, int]],
+        config: ScratchConfig,
+        *,
+        weights: bool = False,
+    ) -> list[Trial]:
+        """Those of some trainings, canonical genome and seed, that are not kept yet."""
+        from evonas.training.trials import Trial
+
         missing = []
         for x, seed in trainings:
             name = self.space.decode(x)
             key = self.key(name, seed, config)
             record = self.store.get(key)
             wanted = weights and not self.store.has_weights(key)
-            if record is None or (wanted and not record.diverged):
-                missing.append((name, x, seed, key))
+            if record is None or (wanted and not record.lost):
+                begin = None if self.begin is None else partial(self.begin[0], x)
+                # Nobody wants the weights of a short training.
+                trial = Trial(name, x, seed, config, key, config is self.config, begin)
+                missing.append(trial)
+        return missing
 
-        def job(
-            name: str, x: np.ndarray, seed: int, key: str, stop: Callable[[], bool]
-        ) -> Trained | TrainingDiverged | None:
-            if stop():
-                return None
-            begin = None if self.begin is None else self.begin[0](x)
-            network = new_network(partial(self.space.build, x), device, seed=seed, weights=begin)
-            path = self.store.checkpoint(key)
-            try:
-                return train_network(
-                    network, self.data, config, seed=seed, checkpoint=path, stop=stop
-                )
-            except TrainingDiverged as error:
-                return error.with_traceback(None)  # that holds the memory of the training
+    @contextmanager
+    def _begun(self, config: ScratchConfig) -> Iterator[TrainingsUnderWay]:
+        """Trainings by some settings; what is under way in the end is stopped."""
+        assert config.at_once
+        with self.trainers.open(
+            self.space,
+            self.data,
+            at_once=config.at_once,
+            stop=lambda: self.stop(),
+            checkpoint=self.store.checkpoint,
+        ) as trials:
+            yield TrainingsUnderWay(trials, self._keep, any_fine=not self.store.empty)
 
-        def keep(place: int, done: Trained | TrainingDiverged) -> None:
-            name, _, seed, key = missing[place]
-            training = self._record_of(name, seed, config, done)
-            weights: dict[str, Tensor] = {}
-            if config is self.config and not isinstance(done, TrainingDiverged):
-                weights = dict(done.weights)  # nobody wants those of a short training
-            self.store.put(key, training, weights)
-            self.epochs_trained += training.epochs
-            if self.on_training is not None:
-                self.on_training(training)
+    def _keep(self, trial: Trial, done: Trained | TrainingDiverged | TrialFailed) -> None:
+        """Keep what came of a training."""
+        training = self._record_of(trial, done)
+        weights = dict(getattr(done, "weights", {})) if trial.keeps_weights else {}
+        self.store.put(trial.key, training, weights)
+        self.epochs_trained += training.epochs
+        if self.on_training is not None:
+            self.on_training(training)
 
-        assert config.epochs and config.at_once
-        jobs = [partial(job, *each) for each in missing]
-        ended = train_several(jobs, at_once=config.at_once, device=device, stop=self.stop)
-        stopped, fine = False, not self.store.empty
-        diverged: list[tuple[int, TrainingDiverged]] = []
-        # Closed at once, also where one of its results cannot be written.
-        with closing(ended):
-            for place, done in ended:
-                if done is None:
-                    stopped = True
-                elif isinstance(done, TrainingDiverged):
-                    diverged.append((place, done))
-                else:
-                    fine = True
-                    keep(place, done)
-                del done
-                while fine and diverged:
-                    keep(*diverged.pop(0))
-        if diverged:
-            place, error = diverged[0]
-            raise TrainingDiverged(f"{missing[place][0]}: {error}")
-        if stopped:
-            raise EvaluationStopped
-
-    def _record_of(
-        self, name: str, seed: int, config: ScratchConfig, done: Trained | TrainingDiverged
-    ) -> Training:
+    def _record_of(self, trial: Trial, done: Trained | TrainingDiverged | TrialFailed) -> Training:
         from evonas.training.store import Training
         from evonas.training.trainer import TrainingDiverged
+        from evonas.training.trials import TrialFailed
 
-        assert config.epochs
+        epochs = trial.config.epochs
+        assert epochs
+        if isinstance(done, TrialFailed):
+            worst = (INFEASIBLE, INFEASIBLE, 0.0, 0.0)
+            return Training(trial.network, trial.seed, epochs, *worst, failed=done.error)
         if isinstance(done, TrainingDiverged):
             right = 100.0 / self.data.num_classes
             guess = (100.0 - right, float(np.log(self.data.num_classes)), right, 0.0)
-            return Training(name, seed, config.epochs, *guess, diverged=True)
-        seconds = round(done.seconds, 3)
-        return Training(
-            name, seed, config.epochs, done.error, done.loss, done.training_accuracy, seconds
-        )
+            return Training(trial.network, trial.seed, epochs, *guess, diverged=True)
+        reached = (done.error, done.loss, done.training_accuracy, round(done.seconds, 3))
+        return Training(trial.network, trial.seed, epochs, *reached)
 
     def _forget(self) -> None:
         """Keep the weights of those fully trained networks only that no other one dominates."""
@@ -475,6 +496,14 @@ class ScratchProblem(ArchitectureProblem):
         if self.begin is not None:
             data["begin"] = self.begin[1]
         return training_key(name, seed, config or self.config, data)
+
+
+def _mean(records: Sequence[Training]) -> tuple[float, float]:
+    """Error and loss of a network, over all its seeds; the worst there are where one failed."""
+    if any(record.failed for record in records):
+        return INFEASIBLE, INFEASIBLE
+    error, loss = np.mean([(record.error, record.loss) for record in records], axis=0)
+    return float(error), float(loss)
 
 
 def _threads() -> int:

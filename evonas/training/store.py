@@ -34,6 +34,8 @@ class Training:
         seconds: that it took.
         diverged: whether its loss became no number; error, loss and accuracy are then those of a
             guess, and it has no weights.
+        failed: why it came to no end, in a line, or "": error and loss are then the worst there
+            are, and it has no weights.
     """
 
     network: str
@@ -44,6 +46,12 @@ class Training:
     training_accuracy: float
     seconds: float
     diverged: bool = False
+    failed: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there never are weights of it."""
+        return self.diverged or bool(self.failed)
 
 
 def training_key(network: str, seed: int, config: ScratchConfig, data: dict[str, Any]) -> str:
