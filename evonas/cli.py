@@ -9,10 +9,8 @@ import re
 import shlex
 import sys
 import time
-import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +20,7 @@ from evonas import __version__
 from evonas.atomic import write_text_atomic
 from evonas.config import LatencyConfig, RetrainConfig, RunConfig, ScratchConfig, load
 from evonas.errors import InputError, unknown
+from evonas.plugins import run_plugin
 
 C = TypeVar("C")
 
@@ -431,30 +430,13 @@ def _run_plugins(options: Sequence[str]) -> list[str]:
     """Run every --plugin; the options, with all of its files behind one."""
     merged = _merged(options, "--plugin")
     for path in _values(merged, "--plugin"):
-        _run_plugin(path)
+        run_plugin(path)
     return merged
 
 
 def _plugin_words(paths: Sequence[str]) -> str:
     """What a command that goes on says of plugins."""
     return "".join(f" --plugin {shlex.quote(path)}" for path in paths)
-
-
-def _run_plugin(path: str) -> None:
-    """Run a user's file for what it registers. Never stored: a run folder executes nothing."""
-    name = f"evonas_plugin_{re.sub(r'[^A-Za-z0-9]', '_', Path(path).stem)}"
-    loader = SourceFileLoader(name, path)
-    module = types.ModuleType(name)
-    module.__file__ = path
-    try:
-        sys.modules[name] = module  # dataclasses look their module up
-        loader.exec_module(module)
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise InputError(
-            f"the plugin {path} cannot be run ({type(error).__name__}: {error}); correct it"
-        ) from error
 
 
 def _folder(path: str) -> Any:

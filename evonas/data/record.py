@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ class SearchData:
         class_names: one for each class.
         checksum: of the images that training and validation are cut from, 32 hex digits; the
             same for every size of the two.
+        recipe: arguments of `get_data`, without a device, that give the same images elsewhere;
+            None where there are none, as of a user's own tensors.
     """
 
     name: str
@@ -29,6 +32,7 @@ class SearchData:
     validation: Images
     class_names: tuple[str, ...]
     checksum: str
+    recipe: Mapping[str, Any] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The object itself: it never changes, and copies of a data set would fill a device."""

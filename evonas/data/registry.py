@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def get_data(
     request = Request(data_dir=data_dir, image_size=image_size)
     from evonas.data.assemble import search_data
 
-    return search_data(
+    data = search_data(
         data_set,
         request,
         device=device,
@@ -111,3 +112,14 @@ def get_data(
         memory_limit=memory_limit,
         workers=workers,
     )
+    if _DATA_SETS.get(data_set.name) is not data_set:
+        return data
+    recipe = {
+        "name": data_set.name,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "validation": validation,
+        "train_images": train_images,
+        "image_size": image_size,
+        "augmentation": augmentation,
+    }
+    return replace(data, recipe=recipe)

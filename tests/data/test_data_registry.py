@@ -38,6 +38,11 @@ def test_conformance(arguments):
     exact = data.train.images.double()
     torch.testing.assert_close(data.mean.double(), exact.mean((0, 2, 3)), rtol=0, atol=1e-4)
     assert data.augmentation.padding is not None
+    if isinstance(name, str):
+        again = get_data(**data.recipe)
+        assert again.checksum == data.checksum and len(again.train) == len(data.train)
+    else:
+        assert data.recipe is None  # another process knows no such data set by its name
     train, held = (_rows(part) for part in (data.train, data.validation))
     assert not train & held, "an image is in both parts"
     images, labels = next(data.train.batches(16, torch.Generator().manual_seed(0)))
