@@ -104,7 +104,8 @@ def retrain(
         on_network: told of each that is finished.
 
     Returns:
-        A record for each network and seed, in order, without those whose training diverged.
+        A record for each network and seed, in order, without those whose training diverged or
+        failed.
 
     Raises:
         EvaluationStopped: `problem.stop` said so; what is finished is kept.
@@ -118,7 +119,7 @@ def retrain(
 
         def keep(training: Training) -> None:
             pair = training.network, training.seed
-            if training.diverged:
+            if training.lost:
                 return
             done = _measured(problem, training, test)
             _write(files[pair], done, problem.weights(*pair))

@@ -18,7 +18,7 @@ from evonas.problems.architecture import INFEASIBLE, ArchitectureProblem
 from evonas.problems.constraints import Constraint
 from evonas.problems.costs import Cost
 from evonas.problems.supernet import check_supernet
-from evonas.problems.under_way import TrainingsUnderWay
+from evonas.problems.under_way import NetworksUnderWay, TrainingsUnderWay
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class ScratchProblem(ArchitectureProblem):
                 raise InputError("the supernet is not trained; train it, or leave it out")
         self.keep_in(folder)
         self.trainers: Trainers = LocalTrainers()
+        self._at_work: TrainingsUnderWay | None = None
         self.stop: Callable[[], bool] = never
         self.on_training: Callable[[Training], None] | None = None
         self.epochs_trained = 0
@@ -345,10 +346,10 @@ class ScratchProblem(ArchitectureProblem):
                     return record.failed
         return ""
 
-    def has_diverged(self, network: str, seed: int) -> bool:
-        """Whether a full training came to nothing; arguments as of `weights`."""
+    def is_lost(self, network: str, seed: int) -> bool:
+        """Whether a full training diverged or failed; arguments as of `weights`."""
         found = self.store.get(self.key(network, seed, self.config))
-        return found is not None and found.diverged
+        return found is not None and found.lost
 
     def forget(self, network: str, seed: int) -> None:
         """Keep the record of a full training only, and no weights; arguments as of `weights`."""
@@ -374,6 +375,25 @@ class ScratchProblem(ArchitectureProblem):
                 under_way.submit(trial)
             while len(under_way):
                 under_way.take()
+
+    def missing(self, x: np.ndarray) -> list[Trial]:
+        """Full trainings of a canonical genome (n_var,) that are not kept yet, one for a seed."""
+        return self._missing([(x, seed) for seed in self.seeds], self.config)
+
+    @contextmanager
+    def under_way(self) -> Iterator[NetworksUnderWay]:
+        """Train networks while others are proposed; what is under way in the end is stopped.
+
+        Raises:
+            InputError: with a promotion, which is told by whole generations.
+        """
+        if not self.equal_footing:
+            raise InputError(
+                "which networks are promoted is told by whole generations; leave promotion and "
+                "supernet out of an asynchronous search"
+            )
+        with self._begun(self.config) as trainings:
+            yield NetworksUnderWay(self, trainings)
 
     def _missing(
         self,
@@ -409,7 +429,17 @@ class ScratchProblem(ArchitectureProblem):
             stop=lambda: self.stop(),
             checkpoint=self.store.checkpoint,
         ) as trials:
-            yield TrainingsUnderWay(trials, self._keep, any_fine=not self.store.empty)
+            fine = not self.store.empty
+            self._at_work = TrainingsUnderWay(trials, self._keep, any_fine=fine)
+            try:
+                yield self._at_work
+            finally:
+                self._at_work = None
+
+    @property
+    def load(self) -> dict[str, int]:
+        """Of a cluster: how many `workers` train, and how many trainings are `queued`."""
+        return {} if self._at_work is None else self._at_work.load
 
     def _keep(self, trial: Trial, done: Trained | TrainingDiverged | TrialFailed) -> None:
         """Keep what came of a training."""

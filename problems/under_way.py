@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evonas.errors import EvaluationStopped, InputError
 
 if TYPE_CHECKING:
+    from evonas.problems.scratch import ScratchProblem
     from evonas.training import Trained, TrainingDiverged
     from evonas.training.trials import Trial, TrialFailed, Trials
 
@@ -38,6 +41,11 @@ class TrainingsUnderWay:
     def __len__(self) -> int:
         """Trainings that were submitted and are not kept."""
         return len(self._trials) + len(self._held)
+
+    @property
+    def load(self) -> dict[str, int]:
+        """As of `Trials`."""
+        return self._trials.load
 
     @property
     def free(self) -> int:
@@ -95,3 +103,65 @@ class TrainingsUnderWay:
             trial, done = self._trials.ended()
             if done is not None:
                 self._take(trial, done)
+
+
+class NetworksUnderWay:
+    """Networks whose trainings are under way, for a search that proposes meanwhile.
+
+    Args:
+        problem: whose networks they are.
+        trainings: those under way.
+    """
+
+    def __init__(self, problem: ScratchProblem, trainings: TrainingsUnderWay) -> None:
+        """Nothing is under way."""
+        self._problem, self._trainings = problem, trainings
+        self._genomes: dict[str, list[np.ndarray]] = {}  # as they were asked for, by network
+        self._left: dict[str, int] = {}  # trainings of each network
+        self._ready: list[str] = []
+
+    @property
+    def free(self) -> int:
+        """Networks that could begin at once."""
+        return -(-self._trainings.free // self._problem.trainings)
+
+    def begin(self, X: np.ndarray) -> None:
+        """Begin to train networks with all seeds; what is known already has ended at once.
+
+        Args:
+            X: int (n, n_var).
+        """
+        problem = self._problem
+        for x, canonical in zip(X, problem.canonical(problem.space.check(X)), strict=True):
+            name = problem.space.decode(canonical)
+            self._genomes.setdefault(name, []).append(np.asarray(x))
+            if name in self._left:
+                continue
+            missing = problem.missing(canonical) if problem.feasible(canonical[None])[0] else []
+            if not missing:
+                self._ready.append(name)
+                continue
+            self._left[name] = len(missing)
+            for trial in missing:
+                self._trainings.submit(trial)
+
+    def ended(self) -> tuple[np.ndarray, list[float]]:
+        """Wait for networks; their genomes (k, n_var), and the seconds that their trainings took.
+
+        Raises:
+            EvaluationStopped: it was asked to stop.
+        """
+        while not self._ready:
+            for trial in self._trainings.take():
+                self._left[trial.network] -= 1
+                if not self._left[trial.network]:
+                    del self._left[trial.network]
+                    self._ready.append(trial.network)
+        rows, seconds = [], []
+        for name in dict.fromkeys(self._ready):
+            took = sum(record.seconds for record in self._problem.records(name))
+            for x in self._genomes.pop(name):
+                rows.append(x)
+                seconds.append(took)
+        self._ready.clear()
+        return np.stack(rows), seconds

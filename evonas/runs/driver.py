@@ -27,6 +27,7 @@ from evonas.runs.loop import GenerationReport, Loop
 from evonas.runs.memory import RememberingProblem
 from evonas.runs.records import Result, Search, distinct_results, read_searches
 from evonas.runs.restart import begin_with
+from evonas.runs.steady import SteadyLoop, can_be_asynchronous
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def drive(
     on_generation: Callable[[GenerationReport], None] | None = None,
     batch: int | None = None,
     restart: bool = False,
+    asynchronous: bool = False,
 ) -> Outcome:
     """Search, or go on searching, until the budget is spent.
 
@@ -80,6 +82,9 @@ def drive(
         batch: networks evaluated between two writes to the journal; None: a generation at once.
             For problems in which one evaluation takes minutes.
         restart: begin a new search that knows all results so far.
+        asynchronous: propose while networks are evaluated, instead of by whole generations; for a
+            problem with `under_way` (`ScratchProblem`) and an algorithm with `ask_for`
+            (`ScreenedSearch`).
 
     Raises:
         InputError: the recorded search had other settings or cannot be replayed; a value is not
@@ -88,14 +93,20 @@ def drive(
     if evaluations < 1 or (batch is not None and batch < 1):
         raise InputError("evaluations and batch must be at least 1; give larger numbers")
     searches = read_searches(journal.lines, journal.path)
-    search = _open_search(searches, journal, problem, evaluations, seed, restart)
+    if asynchronous and not can_be_asynchronous(problem, algorithm):
+        raise InputError(
+            "a search is asynchronous where networks are trained from scratch and the algorithm is "
+            "'screened'; leave asynchronous out"
+        )
+    search = _open_search(searches, journal, problem, evaluations, seed, restart, asynchronous)
     if not hasattr(problem, "remember"):
         problem = RememberingProblem(problem)
     algorithm = copy.deepcopy(algorithm)
     algorithm.setup(problem, termination=("n_eval", evaluations), seed=search.seed)
     if search.restart:
         begin_with(algorithm, problem, distinct_results(searches[: searches.index(search)]))
-    loop = Loop(problem, algorithm, journal, search, batch or 2**62, stop or (lambda: False))
+    kind = SteadyLoop if asynchronous else Loop
+    loop = kind(problem, algorithm, journal, search, batch or 2**62, stop or (lambda: False))
     loop.see(distinct_results(searches[: searches.index(search)]))
     stopped = loop.run(on_generation or (lambda report: None))
     return Outcome(
@@ -114,6 +125,7 @@ def _open_search(
     evaluations: int,
     seed: int,
     restart: bool,
+    asynchronous: bool,
 ) -> Search:
     """The search to drive, begun or extended in the journal; checks that it is the same one."""
     names = objective_names(problem)
@@ -125,7 +137,14 @@ def _open_search(
     if not searches or restart:
         scale = getattr(problem, "scale", None)
         scale = scale if isinstance(scale, Scale) else None
-        search = Search(seed + len(searches), evaluations, names, bool(searches), scale=scale)
+        search = Search(
+            seed + len(searches),
+            evaluations,
+            names,
+            bool(searches),
+            scale=scale,
+            asynchronous=asynchronous,
+        )
         journal.append([search.to_line()])
         searches.append(search)
         return search
@@ -134,6 +153,12 @@ def _open_search(
         raise InputError(
             f"{journal.path} was searched with seed {search.seed - len(searches) + 1}, not {seed}; "
             "resume with that seed, or start a new run"
+        )
+    if asynchronous != search.asynchronous:
+        does, how = ("waits", "without") if asynchronous else ("does not wait", "as")
+        raise InputError(
+            f"the search of {journal.path} {does} for whole generations; resume it {how} "
+            "asynchronous"
         )
     if evaluations < search.evaluations:
         raise InputError(

@@ -1,7 +1,7 @@
 """The loop of a search: ask, write, evaluate, write, tell; what was written before is replayed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,12 @@ class Loop:
                 results += self._evaluate(number, X[len(results) :][: self.batch])
             except EvaluationStopped:
                 return None
+        return self._report(number, members, results, recorded)
+
+    def _report(
+        self, number: int, members: Population, results: list[Result], recorded: Generation
+    ) -> GenerationReport:
+        """Give members their values, and see what is known after them."""
         # All values are in the problem's memory by now. One call for the whole generation, so that
         # an evaluator counts, and ends a search, the same way however the generation was broken up.
         self.algorithm.evaluator.eval(self.problem, members, algorithm=self.algorithm)
@@ -195,32 +201,45 @@ class Loop:
         self.search.generations.append(new)
         return new
 
-    def _evaluate(self, number: int, X: np.ndarray) -> list[Result]:
-        """Evaluate a batch, which leaves its values in the problem's memory, and write them."""
+    def _evaluate(
+        self, number: int, X: np.ndarray, seconds: Sequence[float] | None = None
+    ) -> list[Result]:
+        """Evaluate a batch, which leaves its values in the problem's memory, and write them.
+
+        Args:
+            number: of the generation.
+            X: genomes.
+            seconds: that each took; by default its share of what all take now.
+        """
         start = time.perf_counter()
         members = Evaluator().eval(self.problem, Population.new(X=X))
-        seconds = (time.perf_counter() - start) / len(X)
+        if seconds is None:
+            seconds = [(time.perf_counter() - start) / len(X)] * len(X)
         names = self.search.objectives
         saved, records = _raced(self.problem, X)
+        failures = _failed(self.problem, X)
         results = [
             Result(
                 number,
                 tuple(genome),
                 tuple(np.asarray(member.F, dtype=float).tolist()),
-                bool(np.all(member.FEAS)),
-                round(seconds, 6),
+                bool(np.all(member.FEAS)) and not failed,
+                round(took, 6),
                 network,
                 tuple(np.asarray(member.G, dtype=float).tolist()),
                 tuple(np.asarray(member.H, dtype=float).tolist()),
                 images,
                 record,
+                failed,
             )
-            for member, genome, network, images, record in zip(
+            for member, took, genome, network, images, record, failed in zip(
                 members,
+                seconds,
                 to_record(self.problem, X),
                 network_texts(self.problem, X),
                 saved,
                 records,
+                failures,
                 strict=True,
             )
         ]
@@ -255,3 +274,9 @@ def _raced(problem: Any, X: np.ndarray) -> tuple[list[int], list[dict[str, float
     if not hasattr(problem, "race_records"):
         return [0] * len(X), [{}] * len(X)
     return problem.images_saved(X).tolist(), problem.race_records(X)
+
+
+def _failed(problem: Any, X: np.ndarray) -> list[str]:
+    """For each of some genomes that were evaluated, why it could not be; "" where it could."""
+    tell = getattr(problem, "failures", None)
+    return list(tell(X)) if callable(tell) else [""] * len(X)

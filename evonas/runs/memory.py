@@ -110,11 +110,12 @@ def hand_over(problem: Any, X: np.ndarray, results: Sequence[Result]) -> None:
         H = np.array([result.equalities for result in results], dtype=float)
         problem.remember(X, F, G, H)
         return
-    # Infeasible genomes are settled by the problem itself, before anything is looked up.
-    feasible = np.array([result.feasible for result in results], dtype=bool)
+    # Infeasible genomes are settled by the problem itself, before anything is looked up; but not
+    # those that could not be evaluated.
+    feasible = np.array([result.feasible or bool(result.failed) for result in results], dtype=bool)
     if not feasible.any():
         return
-    raced = [result for result in results if result.feasible]
+    raced = [result for result in results if result.feasible or result.failed]
     if not any(result.race or result.images_saved for result in raced):
         problem.remember(X[feasible], F[feasible])
         return

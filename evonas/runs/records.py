@@ -3,7 +3,8 @@
 Kinds of line, in the order in which they come:
 
 - `search`: a search begins; its `seed`, `evaluations` (the budget) and `objectives` (names), and
-  `scale`, what its hypervolumes are measured with, where the problem has one.
+  `scale`, what its hypervolumes are measured with, where the problem has one; `asynchronous`, where
+  it does not wait for whole generations: see below.
 - `ask`: before evaluation; `generation` (from 1), `genomes` in order, and `random_state`, the
   state of the algorithm's numpy generator after it asked; `state`, what else an algorithm
   goes on from, where it has something (`ScreenedSearch`).
@@ -11,13 +12,18 @@ Kinds of line, in the order in which they come:
   `objectives` by name, `constraints` and `equalities` (pymoo's G and H, where there are any),
   `feasible`, `seconds` (its share of the batch), `images_saved` (of a network that was out of a
   race before it had seen all validation images: its objectives are estimates), `race` (what else a
-  race knows of it, by name).
+  race knows of it, by name), `failed` (of a network that could not be evaluated, however often that
+  was tried: the last error, in a line; it is infeasible).
 - `generation`: all results of the generation are there; `evaluations` and `seconds` so far,
   `hypervolume` of everything so far (null where the problem has none); `details`, numbers of the
   algorithm's own by name, where it has some (`MultiDistributionSearch`).
 - `end`: the search spent `evaluations`, its budget, or found nothing new to ask for.
 - `budget`: a run goes on with more `evaluations`.
 - `restart`: a new search begins that knows all results so far; fields as in `search`.
+
+In an asynchronous search results come in the order of arrival, and may be of any earlier ask. A
+generation is what the algorithm was told at once: the results since the one before, mostly one. The
+`generation` of an `ask` line is the one that it came after, from 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +52,7 @@ class Result:
         equalities: pymoo's H.
         images_saved: validation images it was not scored on; above 0 its objectives are estimates.
         race: what else a race knows of it, by name; as `SupernetProblem.race_records` tells.
+        failed: why it could not be evaluated, in a line; "" where it could.
     """
 
     generation: int
@@ -58,6 +65,7 @@ class Result:
     equalities: tuple[float, ...] = ()
     images_saved: int = 0
     race: Mapping[str, float] = field(default_factory=dict, hash=False)
+    failed: str = ""
 
     @property
     def key(self) -> str:
@@ -83,6 +91,8 @@ class Result:
             line["images_saved"] = self.images_saved
         if self.race:
             line["race"] = dict(self.race)
+        if self.failed:
+            line["failed"] = self.failed
         return line
 
     @classmethod
@@ -99,6 +109,7 @@ class Result:
             equalities=tuple(line.get("equalities", ())),
             images_saved=int(line.get("images_saved", 0)),
             race={str(name): float(value) for name, value in line.get("race", {}).items()},
+            failed=str(line.get("failed", "")),
         )
 
 
@@ -118,6 +129,26 @@ class Generation:
 
 
 @dataclass
+class Ask:
+    """What an asynchronous search asked for, after so many generations."""
+
+    after: int
+    genomes: list[list[float]]
+    random_state: dict[str, Any]
+    state: dict[str, Any] | None = None
+
+    def to_line(self) -> dict[str, Any]:
+        """The journal's line."""
+        return {
+            "kind": "ask",
+            "generation": self.after,
+            "genomes": self.genomes,
+            "random_state": self.random_state,
+            "state": self.state,
+        }
+
+
+@dataclass
 class Search:
     """A search as recorded: from a `search` or `restart` line to the next `restart`.
 
@@ -129,6 +160,9 @@ class Search:
         generations: in order, from 1; the last may be incomplete.
         ended: the budget at which it ended; None while it has not.
         scale: what its hypervolumes are measured with; None where unknown.
+        asynchronous: whether it does not wait for whole generations; what it asked for is then in
+            ``asks``, and the genomes of a generation are those that it was told.
+        asks: of an asynchronous search, in order.
     """
 
     seed: int
@@ -138,6 +172,8 @@ class Search:
     generations: list[Generation] = field(default_factory=list)
     ended: int | None = None
     scale: Scale | None = None
+    asynchronous: bool = False
+    asks: list[Ask] = field(default_factory=list)
 
     def to_line(self) -> dict[str, Any]:
         """The journal's line that it begins with."""
@@ -147,7 +183,17 @@ class Search:
             "evaluations": self.evaluations,
             "objectives": list(self.objectives),
         }
+        line |= {"asynchronous": True} if self.asynchronous else {}
         return line | ({"scale": self.scale.to_record()} if self.scale else {})
+
+    @property
+    def waiting(self) -> list[list[float]]:
+        """Genomes that an asynchronous search asked for, and that have no result."""
+        left = [genome for ask in self.asks for genome in ask.genomes]
+        for generation in self.generations:
+            for genome in generation.genomes:
+                left.remove(genome)
+        return left
 
     @property
     def finished(self) -> bool:
@@ -201,6 +247,7 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
                 objectives,
                 kind == "restart",
                 scale=Scale.from_record(line["scale"]) if "scale" in line else None,
+                asynchronous=bool(line.get("asynchronous", False)),
             )
         )
         return
@@ -212,6 +259,8 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
             search.evaluations = int(line["evaluations"])
         else:
             search.ended = int(line["evaluations"])
+    elif search.asynchronous and kind in ("ask", "result"):
+        _take_asynchronous(search, line)
     elif kind == "ask":
         if search.generations and search.generations[-1].evaluations is None:
             raise ValueError("an ask before the results of the one before")
@@ -244,6 +293,27 @@ def _take(searches: list[Search], line: Mapping[str, Any]) -> None:
             generation.details = {k: float(v) for k, v in line.get("details", {}).items()}
     else:
         raise ValueError(f"unknown kind '{kind}', perhaps of a newer evonas")
+
+
+def _take_asynchronous(search: Search, line: Mapping[str, Any]) -> None:
+    open_generation = bool(search.generations) and search.generations[-1].evaluations is None
+    number = len(search.generations) - open_generation
+    if line["kind"] == "ask":
+        if open_generation or int(line["generation"]) != number:
+            raise ValueError(f"an ask after generation {line['generation']} out of order")
+        genomes = [list(g) for g in line["genomes"]]
+        random_state = dict(line["random_state"])
+        search.asks.append(Ask(number, genomes, random_state, line.get("state")))
+        return
+    if int(line["generation"]) != number + 1:
+        raise ValueError(f"a result of generation {line['generation']} out of order")
+    if not open_generation:
+        search.generations.append(Generation(number + 1, [], {}))
+    result = Result.from_line(line, search.objectives)
+    if list(result.genome) not in search.waiting:
+        raise ValueError("a result of a genome that was not asked for, or had one")
+    search.generations[-1].genomes.append(list(result.genome))
+    search.generations[-1].results.append(result)
 
 
 def distinct_results(searches: Iterable[Search]) -> list[Result]:

@@ -64,6 +64,9 @@ class ScreenedSearch(Algorithm):
     A resumed search needs no model of earlier steps: `search_state` and `replay` carry what it
     knows.
 
+    It may be told of a part of what it asked for, and asked again: what is under way is not
+    proposed anew, and taken to be as good as its mean (`ask_for`, an asynchronous search).
+
     Args:
         pop_size: a third of the networks that offspring are made of, the best of all evaluated.
         n_initial: networks evaluated before the first model.
@@ -109,6 +112,8 @@ class ScreenedSearch(Algorithm):
         self.cheap = cheap
         self.eliminate_duplicates = eliminate_duplicates
         self.known: Population = Population.empty()
+        self.pending: Population = Population.empty()  # asked for and not told
+        self._wanted: int | None = None
         self._models: dict[int, Surrogate] = {}  # by objective; -1 models the violation
         self._fitted = 0
         self._replayed: np.ndarray | None = None
@@ -132,6 +137,17 @@ class ScreenedSearch(Algorithm):
         """Begin with evaluated networks instead of initial ones."""
         self.known = population
 
+    def ask_for(self, n: int) -> Population | None:
+        """As `ask`, of n networks, while others that were asked for may be under way.
+
+        The first time it is as many as it begins with, where that is more.
+        """
+        self._wanted = n
+        try:
+            return self.ask()
+        finally:
+            self._wanted = None
+
     # -- pymoo's interface ------------------------------------------------------------------
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
@@ -153,22 +169,28 @@ class ScreenedSearch(Algorithm):
         self._features = Features(self._known, self._low, self._high)
 
     def _initialize_infill(self) -> Population | None:
-        if self._replayed is None and len(self.known):
+        if self._replayed is None and (len(self.known) or len(self.pending)):
             return self._infill()
-        given = self._given()
-        if given is not None:
-            return given
+        pop = self._given()
+        return self._under_way(self._first() if pop is None else pop)
+
+    def _first(self) -> Population:
+        n = max(self.n_initial, self._wanted or 0)
         pop = self._initialization.do(
-            self.problem, self.n_initial, random_state=self.random_state, algorithm=self
+            self.problem, n, random_state=self.random_state, algorithm=self
         )
         if self._known.feasible is None:
             return pop
         pop = pop[np.asarray(self._known.feasible(as_genomes(pop.get("X"))), dtype=bool)]
-        if len(pop) < self.n_initial:
+        if len(pop) < n:
             more = Population.new(X=self._anywhere())
             more = self.eliminate_duplicates.do(more, pop)  # type: ignore[union-attr]
-            pop = Population.merge(pop, more[: self.n_initial - len(pop)])
+            pop = Population.merge(pop, more[: n - len(pop)])
         return pop
+
+    def _under_way(self, infills: Population) -> Population:
+        self.pending = Population.merge(self.pending, infills)
+        return infills
 
     def _initialize_advance(self, infills: Any = None, **kwargs: Any) -> None:
         self._advance(infills)
@@ -179,22 +201,27 @@ class ScreenedSearch(Algorithm):
             if len(told):
                 self._known.check(as_genomes(told.get("X")), told.get("F"))
             self.known = Population.merge(self.known, infills)
+            told_keys = set(genome_keys(as_genomes(infills.get("X"))))
+            waiting = genome_keys(as_genomes(self.pending.get("X"))) if len(self.pending) else []
+            self.pending = self.pending[[key not in told_keys for key in waiting]]
         self.pop = self.known
 
     def _infill(self) -> Population | None:
         given = self._given()
         if given is not None:
-            return given
+            return self._under_way(given)
+        n = self.n_offsprings if self._wanted is None else self._wanted
         valued = self._valued()
         lessons = self._lessons(valued)
         enough = np.count_nonzero(lessons) >= 2
         X = self._candidates(valued) if enough else self._anywhere()
-        if enough and len(X) > self.n_offsprings:
-            X = X[self._screen(X, valued, lessons)]
+        if enough and len(X) > n:
+            X = X[self._screen(X, valued, lessons, n)]
         if not len(X):
-            self.termination.terminate()  # as pymoo's genetic algorithms do
+            if not len(self.pending):
+                self.termination.terminate()  # as pymoo's genetic algorithms do
             return None
-        return Population.new(X=X[: self.n_offsprings])
+        return self._under_way(Population.new(X=X[:n]))
 
     # -- the steps --------------------------------------------------------------------------
 
@@ -205,11 +232,15 @@ class ScreenedSearch(Algorithm):
     def _valued(self) -> Population:
         """Evaluated networks that have values.
 
-        Where feasibility is known beforehand, an infeasible one has none.
+        Where feasibility is known beforehand, an infeasible one has none, nor has one that could
+        not be evaluated.
         """
         there = ~np.isnan(self.known.get("F")).any(axis=1) & ~np.isnan(self.known.get("CV")[:, 0])
         if self._known.feasible is not None:
             there &= _feasible(self.known)
+        tell = getattr(self.problem, "failures", None)
+        if callable(tell) and len(self.known):
+            there &= np.array([not why for why in tell(as_genomes(self.known.get("X")))])
         return self.known[there]
 
     def _lessons(self, valued: Population) -> np.ndarray:
@@ -268,20 +299,27 @@ class ScreenedSearch(Algorithm):
         X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])]
         if self._known.feasible is not None:
             X = X[np.asarray(self._known.feasible(X), dtype=bool)]
-        seen = as_genomes(self.known.get("X")) if len(self.known) else X[:0]
+        met = Population.merge(self.known, self.pending)
+        seen = as_genomes(met.get("X")) if len(met) else X[:0]
         known = set(genome_keys(seen if canonical is None else canonical(seen)))
         return X[[key not in known for key in genome_keys(X)]]
 
-    def _screen(self, X: np.ndarray, valued: Population, lessons: np.ndarray) -> list[int]:
+    def _screen(
+        self, X: np.ndarray, valued: Population, lessons: np.ndarray, wanted: int
+    ) -> list[int]:
         """Positions of the candidates to evaluate.
 
         Args:
             X: candidates (n, n_var).
             valued: networks that have values.
             lessons: which of these models learn from.
+            wanted: how many, at most.
         """
         F, feasible = valued.get("F"), _feasible(valued)
         features = self._features(as_genomes(valued[lessons].get("X")))
+        m = len(X)
+        if len(self.pending):
+            X = np.concatenate([X, as_genomes(self.pending.get("X"))])
         others = self._features(X)
         exact, n = self._known.exact, len(features)
         if is_stale(self._fitted, n):
@@ -296,8 +334,8 @@ class ScreenedSearch(Algorithm):
         if not feasible.all():  # a constraint that only an evaluation tells
             violation = believe(-1, valued.get("CV")[:, 0])
             if not feasible.any():
-                hoped = violation.mean - violation.deviation
-                return np.argsort(hoped, kind="stable")[: self.n_offsprings].tolist()
+                hoped = (violation.mean - violation.deviation)[:m]
+                return np.argsort(hoped, kind="stable")[:wanted].tolist()
             z, shares = _deviations(1)
             weights = (violation.at(z[:, 0]) <= 0) @ shares
         dear = [j for j in range(F.shape[1]) if j not in exact]
@@ -312,21 +350,24 @@ class ScreenedSearch(Algorithm):
                 points[:, :, j] = beliefs[j].at(z[:, column])
             return points
 
-        front = F[feasible]
+        n_dear = len(dear)
+        expected = at(np.zeros((1, n_dear)))[m:, 0]  # of what is under way
+        front = np.vstack([F[feasible], expected])
         front = front[is_nondominated(front)]
-        cells = np.arange(len(X))
+        cells = np.arange(m)
+        weights = weights[:m]
         if exact:
             first = min(exact)
-            cells, worth = _cells(costs[first], F[:, first], front[:, first])
+            spent = np.concatenate([F[:, first], costs[first][m:]])
+            cells, worth = _cells(costs[first][:m], spent, front[:, first])
             weights = weights * worth
-        chosen = choose(
-            at, *_deviations(len(dear)), cells, front, self.n_offsprings, weights, exact
-        )
+        deviations = _deviations(n_dear)
+        chosen = choose(lambda z: at(z)[:m], *deviations, cells, front, wanted, weights, exact)
         if not chosen and dear:
             # Nothing can gain: look where least is known.
-            unknown = np.sum([belief.deviation for belief in beliefs.values()], axis=0)
-            chosen = np.argsort(-unknown, kind="stable")[: self.n_offsprings].tolist()
-        return chosen or list(range(self.n_offsprings))
+            unknown = np.sum([belief.deviation for belief in beliefs.values()], axis=0)[:m]
+            chosen = np.argsort(-unknown, kind="stable")[:wanted].tolist()
+        return chosen or list(range(wanted))
 
 
 def _feasible(population: Population) -> np.ndarray:

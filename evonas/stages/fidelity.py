@@ -53,7 +53,16 @@ class MeasureFidelity:
         if len(networks) == self.workspace.config.fidelity:
             return True
         self.workspace.narrow_as(run)  # of a small space there may be no more
-        return len(networks) == len(self._networks())
+        X = self._networks()
+        return len(networks) == len(X) or len(networks) == len(X[self._trained(run, X)])
+
+    def _trained(self, run: RunFolder, X: np.ndarray) -> np.ndarray:
+        """Which of the networks could be trained, bool (k,)."""
+        config = self.workspace.config
+        if config.fidelity_by != SCRATCH:
+            return np.ones(len(X), dtype=bool)
+        scratch = self.workspace.scratch_problem(run, compared_scratch(config))
+        return np.array([not why for why in scratch.failures(X)], dtype=bool)
 
     def _networks(self) -> np.ndarray:
         config, problem = self.workspace.config, self.workspace.problem
@@ -77,6 +86,13 @@ class MeasureFidelity:
                 if trained is None:
                     return
                 true, source = trained, source_of(scratch)
+                kept = self._trained(folder, X)
+                if not kept.all():
+                    context.progress.say(
+                        f"{plural(int((~kept).sum()), 'network')} could not be trained, and are "
+                        "left out"
+                    )
+                    X, estimated, true = X[kept], estimated[kept], true[kept]
             names, costs = problem.cost_columns(X)
             record = RankFidelity(
                 tuple(problem.space.decode(x) for x in X),
@@ -169,7 +185,7 @@ def trained_errors(scratch: ScratchProblem, X: np.ndarray, context: Context) -> 
     with context.progress.stage("fidelity", total, "trainings", done=done) as progress:
 
         def tell(training: Training) -> None:
-            progress.advance(1, error=training.error)
+            progress.advance(1, error=training.error, **scratch.load)
 
         scratch.stop, scratch.on_training = context.stop, tell
         try:

@@ -40,7 +40,7 @@ class RetrainMembers:
         problem = self.workspace.scratch_problem(run, self.scratch)
         chosen = pick(Front.load(run.path), self.members, self.networks, problem.space)
         files = files_of(problem, chosen, run.networks)
-        return all(f.is_file() or problem.has_diverged(*pair) for pair, f in files.items())
+        return all(f.is_file() or problem.is_lost(*pair) for pair, f in files.items())
 
     def run(self, context: Context) -> None:
         """Train, measure, write and draw."""
@@ -52,7 +52,7 @@ class RetrainMembers:
         with context.progress.stage(self.name, total, "networks") as progress:
 
             def tell(done: Retrained) -> None:
-                progress.advance(1, error=done.error, test_error=done.test_error)
+                progress.advance(1, error=done.error, test_error=done.test_error, **problem.load)
 
             try:
                 retrain(
@@ -66,7 +66,10 @@ class RetrainMembers:
                 return
             progress.finish()
         for network, seed in files_of(problem, chosen, folder.networks):
-            if problem.has_diverged(network, seed):
+            failed = problem.failure(network, seed)
+            if failed:
+                context.progress.say(f"{network} is left out (seed {seed}): {failed}")
+            elif problem.is_lost(network, seed):
                 context.progress.say(
                     f"the training of {network} diverged (seed {seed}), and it is left out; "
                     "retrain it with a smaller --scratch.lr"

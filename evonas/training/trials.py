@@ -70,6 +70,10 @@ class Trials(Protocol):
     def slots(self) -> int:
         """How many are done at the same time."""
 
+    @property
+    def load(self) -> dict[str, int]:
+        """Of a cluster: how many `workers` are at work, and how many trainings are `queued`."""
+
     def __len__(self) -> int:
         """Those submitted whose ends were not told."""
 
@@ -135,6 +139,10 @@ class _LocalTrials:
     data: SearchData
     checkpoint: Callable[[str], Path | None]
     slots: int
+
+    @property
+    def load(self) -> dict[str, int]:
+        return {}
 
     def __len__(self) -> int:
         return len(self.pool)

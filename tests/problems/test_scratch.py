@@ -383,7 +383,7 @@ def test_one_that_diverges_counts_as_a_guess(make, X, monkeypatch, tmp_path):
     assert F[row, 0] == 90.0 and (np.delete(F[:, 0], row) != 90.0).all()
     assert [t.diverged for t in told].count(True) == 1 and len(told) == 4
     name = problem.space.decode(X[row])
-    assert problem.has_diverged(name, 1) and not problem.has_weights(name, 1)
+    assert problem.is_lost(name, 1) and not problem.has_weights(name, 1)
     with pytest.raises(InputError, match="no weights of"):
         problem.network(X[row])
     # It is kept as any other, and not tried again.
