@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None, *, started: float | None = None
         print(__version__)
         return 0
     try:
-        verb, *options = arguments
+        verb, *options = _with_ray(arguments)
         if verb not in VERBS:
             raise unknown("command", verb, VERBS)
         return VERBS[verb](options, started)
@@ -389,6 +389,17 @@ def _other_fidelity(base: RunConfig, options: Sequence[str]) -> RunConfig:
         return base
     base = replace(base, fidelity_by=None, fidelity_scratch=ScratchConfig())
     return base if base.retrain is not None else replace(base, scratch=ScratchConfig())
+
+
+def _with_ray(options: Sequence[str]) -> list[str]:
+    """Options in which --ray, where it is given alone, means a cluster on this machine."""
+    told: list[str] = []
+    for at, option in enumerate(options):
+        told.append(option)
+        alone = at + 1 == len(options) or options[at + 1].startswith("--")
+        if option == "--ray" and alone:
+            told.append("local")
+    return told
 
 
 def _merged(options: Sequence[str], name: str) -> list[str]:

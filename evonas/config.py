@@ -186,6 +186,28 @@ class TrueRankConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterConfig:
+    """What trainings and scores on a Ray cluster take."""
+
+    workers: int | None = None
+    """Trainings, or parts of a population, at the same time; by default as many as fit."""
+    cpus: int | None = None
+    """CPUs, and threads, of each; by default those that each has without a cluster, mostly 1."""
+    gpus: float | None = None
+    """GPUs of each, such as 0.5; by default 1 with --device cuda, else none."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        prefix = "cluster."
+        _settle_types(self, prefix)
+        _at_least(self, "workers", 1, prefix=prefix)
+        _at_least(self, "cpus", 1, prefix=prefix)
+        _at_least(self, "gpus", 0.0, prefix=prefix)
+        if self.gpus and self.gpus > 1 and self.gpus != int(self.gpus):
+            raise InputError(f"cluster.gpus is {self.gpus}; give a share below 1, or whole ones")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Search networks for the best trade-off between accuracy and cost.
 
@@ -271,6 +293,15 @@ class RunConfig:
     """"auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1"."""
     threads: int | None = None
     """CPU threads; by default all cores."""
+    ray: str | None = None
+    """A Ray cluster for trainings from scratch and for the scores of populations: --ray alone
+    starts one on this machine, "auto" is the one that this machine belongs to, else the address of
+    its head, such as 10.0.0.1:6379. "off" is none, where a resumed run has one."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What each worker takes."""
+    asynchronous: bool = False
+    """Of networks trained from scratch: propose the next one as soon as a training has ended,
+    while the others go on, instead of when a whole generation has."""
     width: float | None = None
     """Width of the shared weights: scales every channel count; costs stay those of full width."""
     train_images: int | None = None
@@ -315,7 +346,7 @@ class RunConfig:
         _check_threads(self)
         if self.seed >= 2**63:
             raise InputError(f"seed is {self.seed}; give a number below 2**63")
-        _refuse_empty(self, "data_dir", "space", "supernet", "start", "runs")
+        _refuse_empty(self, "data_dir", "space", "supernet", "start", "runs", "ray")
         for constraint in self.constraint:
             if not isinstance(constraint, str):
                 raise InputError(f"'constraint' holds {constraint!r}; give texts like params<=5e5")
@@ -341,13 +372,19 @@ class RetrainConfig:
     """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
     threads: int | None = None
     """CPU threads; by default those of the run."""
+    ray: str | None = None
+    """A Ray cluster: --ray alone
+    starts one on this machine, "auto" is the one that this machine belongs to, else the address of
+    its head, such as 10.0.0.1:6379."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What each worker takes."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         _settle_types(self)
         _at_least(self, "members", 1)
         _check_threads(self)
-        _refuse_empty(self, "data_dir")
+        _refuse_empty(self, "data_dir", "ray")
         if self.scratch.promotion:
             raise InputError("members are all retrained in full; leave --scratch.promotion out")
 

@@ -59,8 +59,10 @@ from evonas.stages import (
     WriteResults,
     plan,
 )
+from evonas.stages.cluster import on_cluster, use_cluster
 from evonas.stages.fidelity_plan import resettle_fidelity, resumed_fidelity
-from evonas.stages.filling import use_threads
+from evonas.stages.filling import fill, use_threads
+from evonas.stages.filling.cluster import fill_workers
 from evonas.stages.results import write_results
 from evonas.stages.start import read_networks, start_file, write_networks
 from evonas.stages.trainings import resettle_retraining
@@ -207,20 +209,54 @@ def run(
         Stopped: Ctrl-C was pressed; a second Ctrl-C ends at once with KeyboardInterrupt.
     """
     if resume is None:
-        planned = plan(config or RunConfig(), started=started)
-        folder = _create(planned)
-        workspace, stale = planned.workspace, False
-    else:
-        folder = RunFolder.open(resume)
-        workspace, stored = Workspace(_resumed(folder, config)), load(folder.config)
+        config = config or RunConfig()
+        filled = fill(config) if config.ray else config
+        with on_cluster(filled.ray, filled.cluster) as cluster:
+            planned = plan(config, started=started)
+            use_cluster(planned.workspace, cluster)
+            folder = _create(planned)
+            return _run(folder, planned.workspace, quiet=quiet)
+    folder = RunFolder.open(resume)
+    workspace, stored = Workspace(_resumed(folder, config)), load(folder.config)
+    with on_cluster(workspace.config.ray, workspace.config.cluster) as cluster:
         stale = resettle_fidelity(workspace, stored)
         resettle_retraining(workspace, stored)
+        use_cluster(workspace, cluster)
+        return _run(
+            folder,
+            workspace,
+            quiet=quiet,
+            resumed=True,
+            restart_search=restart_search,
+            stale=stale,
+        )
+
+
+def _run(
+    folder: RunFolder,
+    workspace: Workspace,
+    *,
+    quiet: bool,
+    resumed: bool = False,
+    restart_search: bool = False,
+    stale: bool = False,
+) -> Run:
+    """All stages of a run whose settings are settled.
+
+    Args:
+        folder: of the run.
+        workspace: of its settings.
+        quiet: show no progress.
+        resumed: whether it was begun before.
+        restart_search: begin the search anew, keeping all results.
+        stale: whether what was measured of rank fidelity is of no use any more.
+    """
     settled = workspace.config
     with locked(folder):
         if workspace.computes:
             use_threads(settled)
         progress = open_progress(folder.log, quiet=quiet)
-        if resume is not None:
+        if resumed:
             folder.sweep()
             _check_data(folder, workspace)
             if stale:
@@ -294,6 +330,7 @@ def summary(config: RunConfig) -> str:
             if config.fidelity
             else []
         ),
+        *([f"on Ray ({config.ray})"] if config.ray else []),
         *config.cost,
         *config.constraint,
         f"seed {config.seed}",
@@ -360,8 +397,11 @@ def retrain_members(
     if config.threads:
         opened = replace(opened, config=replace(settings, threads=config.threads))
     scratch = put_over(replace(settings.scratch, promotion=()), config.scratch)
-    with locked(folder):
-        workspace = opened._workspace(config.device)
+    workspace = opened._workspace(config.device)
+    known = workspace.config
+    given = config.ray, config.cluster, scratch, known.threads, known.device
+    with on_cluster(*fill_workers(*given)) as cluster, locked(folder):
+        use_cluster(workspace, cluster)
         use_threads(workspace.config)
         folder.sweep()
         _check_data(folder, workspace)
@@ -475,7 +515,9 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     changed = {
         name: (old, new)
         for name, (old, new) in differences(stored, config).items()
-        if new is not None and name not in ("runs", "data_dir", "device", "threads")
+        if new is not None
+        and name not in ("runs", "data_dir", "device", "threads", "ray")
+        and not name.startswith("cluster.")
     }
     if config.device != "auto":
         device = resolve_device(config.device)
@@ -485,6 +527,9 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         stored = replace(stored, device=device)
     if config.threads is not None:
         stored = replace(stored, threads=config.threads)
+    given = config.ray, config.cluster, stored.scratch, stored.threads, stored.device
+    ray, cluster = fill_workers(*given)
+    stored = replace(stored, ray=ray, cluster=cluster)
     if config.data_dir not in (None, stored.data_dir):
         named_folder(config.data_dir)
         stored = replace(stored, data_dir=os.path.abspath(config.data_dir))

@@ -102,10 +102,14 @@ class SearchFront:
                         f"the training of {training.network} diverged (seed {training.seed}); it "
                         "counts as a guess"
                     )
+                if training.failed:
+                    context.progress.say(
+                        f"{training.network} is left out (seed {training.seed}): {training.failed}"
+                    )
                 whole += training.epochs == problem.config.epochs  # not one of a promotion
                 if whole == problem.trainings:
                     seen, whole = seen + 1, 0
-                    progress.advance(1, error=training.error)
+                    progress.advance(1, error=training.error, **problem.load)
 
             if isinstance(problem, ScratchProblem):
                 problem.stop, problem.on_training = context.stop, trained
@@ -119,6 +123,7 @@ class SearchFront:
                     stop=context.stop,
                     on_generation=tell,
                     restart=self.restart,
+                    asynchronous=config.asynchronous,
                 )
             if isinstance(problem, ScratchProblem):
                 problem.stop, problem.on_training = never, None  # the stage is over

@@ -28,6 +28,7 @@ from evonas.spaces import SearchSpace
 from evonas.training.recipes import settle_for
 
 if TYPE_CHECKING:
+    from evonas.cluster import Cluster
     from evonas.supernet import Supernet
 
 AnyProblem = SupernetProblem | ScratchProblem | TabularProblem
@@ -43,6 +44,7 @@ class Workspace:
     def __init__(self, config: RunConfig) -> None:
         """Nothing is loaded yet."""
         self.config = config
+        self.cluster: Cluster | None = None  # that does trainings and scores, where there is one
 
     @cached_property
     def problem(self) -> AnyProblem:
@@ -136,7 +138,7 @@ class Workspace:
             supernet = self.supernet_problem().supernet
             assert supernet is not None
             begin = weights_of(supernet)
-        return ScratchProblem(
+        trained = ScratchProblem(
             problem.space,
             problem.data,
             problem.objectives,
@@ -147,6 +149,17 @@ class Workspace:
             seed=self.config.seed,
             name=self.config.problem,
         )
+        self._use_cluster(trained)
+        return trained
+
+    def _use_cluster(self, problem: AnyProblem) -> None:
+        """Have a problem evaluated on the cluster, where there is one."""
+        if self.cluster is None:
+            return
+        from evonas.cluster import ClusterTrainers
+
+        if isinstance(problem, ScratchProblem):
+            problem.trainers = ClusterTrainers(self.cluster)
 
     def settled_scratch(self, scratch: ScratchConfig) -> ScratchConfig:
         """All numbers by which single networks are trained on the images of the supernet.
@@ -234,6 +247,7 @@ class Workspace:
             supernet = self.load_supernet(folder.path)
             self.narrow(supernet.space)
             self.supernet_problem().supernet = supernet
+        self._use_cluster(self.problem)
         return self.problem
 
     @staticmethod

@@ -8,6 +8,7 @@ from evonas.problems.registry import data_of
 from evonas.search import list_algorithms
 from evonas.search.registry import TRUE_RANK
 from evonas.stages.fidelity_plan import fill_fidelity
+from evonas.stages.filling.cluster import fill_cluster
 from evonas.stages.filling.machine import use_threads
 from evonas.stages.filling.methods import (
     fill_distributions,
@@ -44,10 +45,10 @@ def fill(config: RunConfig) -> RunConfig:
             f"--algorithm {TRUE_RANK}, or leave them out"
         )
     if data in TABLES:
-        return fill_fidelity(fill_table(config, data))
+        return fill_cluster(fill_fidelity(fill_table(config, data)))
     device = resolve_device(config.device)
     if trains_from_scratch(config, data, device):
-        return fill_fidelity(fill_scratch(config, data, device))
+        return fill_cluster(fill_fidelity(fill_scratch(config, data, device)))
     if config.algorithm == TRUE_RANK:
         raise not_plain()
-    return fill_fidelity(fill_supernet(config, data, device))
+    return fill_cluster(fill_fidelity(fill_supernet(config, data, device)))

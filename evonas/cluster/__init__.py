@@ -1,0 +1,26 @@
+"""Beyond one device: trainings and populations on a Ray cluster.
+
+Needs Ray (``pip install 'evonas[ray]'``), which is imported when a cluster is first connected to.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evonas.cluster.connection import Cluster as Cluster
+    from evonas.cluster.connection import connect as connect
+    from evonas.cluster.trials import ClusterTrainers as ClusterTrainers
+
+_HOMES = {
+    "Cluster": "connection",
+    "ClusterTrainers": "trials",
+    "connect": "connection",
+}
+
+__all__ = ["Cluster", "ClusterTrainers", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

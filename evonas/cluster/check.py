@@ -1,0 +1,96 @@
+"""See that all machines of a cluster can do a run's work, before it begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from evonas._version import __version__
+from evonas.cluster.connection import Cluster, Node
+from evonas.cluster.kit import Kit, NodeUnfit, check_data
+from evonas.errors import InputError
+
+# Seconds within which every machine has answered.
+WITHIN = 10.0
+
+
+def check_nodes(cluster: Cluster, kit: Kit) -> None:
+    """Ask every machine for its evonas and its data; one that is this machine needs no asking.
+
+    Args:
+        cluster: connected.
+        kit: of the run.
+
+    Raises:
+        InputError: a machine has another evonas or none, lacks the data or has other images, or
+            does not answer; it is named.
+    """
+    if cluster.started:
+        return
+    until = time.monotonic() + WITHIN
+    for node, found in _ask(cluster, _version_there(), (), until):
+        if found != kit.version:
+            has = f"evonas {found}" if found else "no evonas"
+            raise NodeUnfit(
+                f"the machine {node.name} of the cluster has {has}, and the run {__version__}; "
+                "install the same there"
+            )
+    if kit.recipe is not None:
+        asked = (dict(kit.recipe), kit.checksum, kit.plugins)
+        for _ in _ask(cluster, check_data, asked, until):
+            pass
+
+
+def _ask(
+    cluster: Cluster, function: Callable[..., Any], given: tuple[Any, ...], until: float
+) -> list[tuple[Node, Any]]:
+    """What a function says on each machine."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = cluster.nodes()
+    remote = ray.remote(num_cpus=0, max_retries=0)(function)
+    refs = [
+        remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+        ).remote(*given)
+        for node in nodes
+    ]
+    told = []
+    for node, ref in zip(nodes, refs, strict=True):
+        try:
+            told.append((node, ray.get(ref, timeout=max(0.1, until - time.monotonic()))))
+        except InputError as error:
+            raise NodeUnfit(str(getattr(error, "cause", error))) from None
+        except ray.exceptions.GetTimeoutError:
+            raise InputError(
+                f"the machine {node.name} of the cluster does not answer within {WITHIN:g} s; see "
+                "`ray status`, and stop Ray there if it is gone"
+            ) from None
+        except ray.exceptions.RayError as error:
+            raise InputError(
+                f"the machine {node.name} of the cluster cannot work: {in_a_line(error)}"
+            ) from None
+    return told
+
+
+def in_a_line(error: BaseException) -> str:
+    """What went wrong in a worker, without its traceback."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    said = lines[0] if lines else ""
+    return f"{type(cause).__name__}: {said}"[:300] if said else type(cause).__name__
+
+
+def _version_there() -> Callable[[], str]:
+    """A function that travels by value: the machine may have another evonas, or none."""
+
+    def version() -> str:
+        try:
+            from evonas import __version__ as found
+        except ImportError:
+            return ""
+        return str(found)
+
+    return version

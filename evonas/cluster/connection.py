@@ -1,0 +1,242 @@
+"""Connect to a Ray cluster, or start one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from evonas.errors import InputError
+
+# Ray's own word for the cluster that this machine belongs to.
+AUTO = "auto"
+# A cluster that is started on this machine, and ends with what it was started for.
+LOCAL = "local"
+
+# Seconds; with Ray's own retries an address that nobody answers at would take minutes.
+ANSWERS_WITHIN, CONNECTS_WITHIN = 3.0, 10.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster.
+
+    Attributes:
+        id: Ray's.
+        name: host name or address.
+        cpus: that Ray may use.
+        gpus: likewise.
+    """
+
+    id: str
+    name: str
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where trials are done; made by `connect`.
+
+    Attributes:
+        address: of the cluster, in Ray's words.
+        workers: trials at the same time.
+        cpus: CPUs, and threads, of each.
+        gpus: GPUs of each; above 0 they train on CUDA.
+        started: whether it was started here, for this.
+    """
+
+    address: str
+    workers: int
+    cpus: int = 1
+    gpus: float = 0.0
+    started: bool = False
+
+    @property
+    def device(self) -> str:
+        """Where a worker computes: "cuda" or "cpu"."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What each trial declares, as `ray.remote` takes it."""
+        return {"num_cpus": self.cpus, "num_gpus": self.gpus}
+
+    def nodes(self) -> list[Node]:
+        """Machines that a trial fits on now."""
+        return [node for node in alive() if _fit(node, self.cpus, self.gpus)]
+
+
+@contextmanager
+def connect(
+    address: str = LOCAL,
+    *,
+    workers: int | None = None,
+    cpus: int = 1,
+    gpus: float = 0.0,
+) -> Iterator[Cluster]:
+    """Connect to a cluster; one that is started here ends with the context.
+
+    A program that has called `ray.init` itself goes on with that cluster, whatever the address.
+
+    Args:
+        address: "local" (start one on this machine), "auto" (the one that this machine belongs to),
+            or that of its head, such as "10.0.0.1:6379".
+        workers: trials at the same time; by default as many as fit.
+        cpus: CPUs of each trial.
+        gpus: GPUs of each trial; may be a share, such as 0.5.
+
+    Yields:
+        The cluster.
+
+    Raises:
+        InputError: Ray is not installed, nobody answers, or no machine is large enough for a trial.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError(
+            "Ray is not installed; install it (pip install 'evonas[ray]'), or leave --ray out"
+        ) from None
+    there = ray.is_initialized()
+    if not there:
+        _quieten()
+        if address == LOCAL:
+            _start(workers, cpus)
+        else:
+            _join(address)
+    try:
+        slots = sum(_fit(node, cpus, gpus) for node in alive())
+        if not slots:
+            raise _too_small(cpus, gpus)
+        yield Cluster(
+            address,
+            min(workers or slots, slots),
+            cpus,
+            gpus,
+            started=not there and address == LOCAL,
+        )
+    finally:
+        if not there:
+            ray.shutdown()
+
+
+def alive() -> list[Node]:
+    """The machines of the cluster that is connected to."""
+    import ray
+
+    nodes = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            resources = node["Resources"]
+            name = node.get("NodeManagerHostname") or node["NodeManagerAddress"]
+            sizes = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+            nodes.append(Node(node["NodeID"], name, *sizes))
+    return nodes
+
+
+def _fit(node: Node, cpus: int, gpus: float) -> int:
+    """How many trials fit on a machine."""
+    fit = int(node.cpus // cpus)
+    return min(fit, int(node.gpus / gpus + 1e-9)) if gpus else fit
+
+
+def _too_small(cpus: int, gpus: float) -> InputError:
+    nodes = alive()
+    if gpus and max(node.gpus for node in nodes) < gpus:
+        most = max(node.gpus for node in nodes)
+        there = f"at most {most:g}" if most else "none"
+        return InputError(
+            f"a trial asks for {gpus:g} GPU{'s' if gpus > 1 else ''}, and no machine of the "
+            f"cluster has that many ({there}); give a smaller --cluster.gpus, or 0 to train on CPUs"
+        )
+    most = max(node.cpus for node in nodes)
+    return InputError(
+        f"a trial asks for {cpus} CPUs, and no machine of the cluster has that many (at most "
+        f"{most:g}); give a smaller --cluster.cpus"
+    )
+
+
+def _start(workers: int | None, cpus: int) -> None:
+    import ray
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    # More workers than cores were asked for by name; a worker larger than the machine is a mistake.
+    _init(ray, address=LOCAL, num_cpus=max(cores, (workers or 1) * cpus if cpus <= cores else 1))
+
+
+def _join(address: str) -> None:
+    """Connect to a cluster that runs; where nobody answers, that is said at once."""
+    import ray
+
+    if address != AUTO:
+        host, _, port = address.rpartition(":")
+        if "/" in address or not host or not port.isdigit():
+            raise InputError(
+                f"'{address}' is no address of a cluster; give one such as 10.0.0.1:6379, 'auto' "
+                "for that of this machine, or --ray alone to start one here (no ray:// client: run "
+                "evonas on a machine of the cluster)"
+            )
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN).close()
+        except OSError as error:
+            raise _nobody(address, error.strerror or str(error) or "no answer") from None
+    # What answers need not be Ray, and a head that has lost its way ends this process or hangs.
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _TRY, address],
+            timeout=CONNECTS_WITHIN,
+            capture_output=True,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise _nobody(address, f"no answer within {CONNECTS_WITHIN:g} s") from None
+    if tried.returncode:
+        said = [line for line in tried.stderr.splitlines() if line.strip()]
+        why = said[-1].strip().partition(". ")[0] if said else "it cannot be connected to"
+        raise _nobody(address, why)
+    try:
+        _init(ray, address=address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _nobody(address, str(error).splitlines()[0]) from None
+
+
+_TRY = """
+import logging, sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
+except BaseException as error:
+    sys.exit(" ".join(str(error).split())[:300])
+"""
+
+
+def _nobody(address: str, why: str) -> InputError:
+    where = "on this machine" if address == AUTO else f"at {address}"
+    return InputError(
+        f"no Ray cluster answers {where} ({why}); start one (ray start --head), correct the "
+        "address, or give --ray alone to start one for this run"
+    )
+
+
+def _init(ray: Any, **given: Any) -> None:
+    ray.init(
+        include_dashboard=False if given["address"] == LOCAL else None,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **given,
+    )
+
+
+def _quieten() -> None:
+    """Leave standard error to the run; Ray keeps logs of its own."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
