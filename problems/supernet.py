@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,9 +20,22 @@ from evonas.spaces import SearchSpace
 if TYPE_CHECKING:
     from evonas.data import SearchData
     from evonas.supernet import Activations, Supernet
+    from evonas.supernet.scores import Outcomes, Scores
 
 # Bytes.
 KEPT_ACTIVATIONS = 2 << 30
+
+
+class Scoring(Protocol):
+    """Scores the networks of a trained supernet elsewhere than in this process."""
+
+    def evaluate(self, supernet: Supernet, X: np.ndarray) -> Scores:
+        """As of `Supernet.evaluate`, of genomes int (n, n_var)."""
+
+    def outcomes(
+        self, supernet: Supernet, genomes: Sequence[Path], batches: Collection[int]
+    ) -> Outcomes[np.ndarray]:
+        """As of `Supernet.outcomes`."""
 
 
 def check_supernet(supernet: Supernet, space: SearchSpace) -> None:
@@ -69,6 +82,7 @@ class SupernetProblem(ArchitectureProblem):
 
     Attributes:
         images_scored: validation images that networks were scored on so far, all together.
+        scoring: scores networks instead of this process, such as a `ClusterScoring`.
     """
 
     def __init__(
@@ -104,6 +118,7 @@ class SupernetProblem(ArchitectureProblem):
         self.data = data
         self.training = training or defaults_for(data.name, data.train.device.type).training
         self.width = width
+        self.scoring: Scoring | None = None
         self.supernet = supernet
 
     @property
@@ -268,9 +283,11 @@ class SupernetProblem(ArchitectureProblem):
             values = self._race.score(self._paths(X), self.cheap_values(X))
             return {self._dear_objectives[0]: values}
         # It may be one of the base space, or of another restriction of it.
-        scores = supernet.evaluate(
-            supernet.space.lower(self.space.lift(X)), activations=self._kept_activations()
-        )
+        genomes = supernet.space.lower(self.space.lift(X))
+        if self.scoring is not None:
+            scores = self.scoring.evaluate(supernet, genomes)
+        else:
+            scores = supernet.evaluate(genomes, activations=self._kept_activations())
         self.images_scored += len(X) * len(self.data.validation)
         return {"error": scores.error, "loss": scores.loss}
 
@@ -307,8 +324,11 @@ class SupernetProblem(ArchitectureProblem):
 
     def _outcomes(self, paths: Sequence[Path], batches: Sequence[int]) -> np.ndarray:
         """The number by which networks race, of each image of some batches, as `Race` takes it."""
-        kept = self._kept_activations()
-        told = self._trained().outcomes(paths, batches, activations=kept)
+        if self.scoring is not None:
+            told = self.scoring.outcomes(self._trained(), paths, batches)
+        else:
+            kept = self._kept_activations()
+            told = self._trained().outcomes(paths, batches, activations=kept)
         self.images_scored += told.wrong.size
         if self._dear_objectives[0] == "loss":
             return np.stack([told.loss] * 2, axis=1)

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evonas.cluster.connection import Cluster as Cluster
     from evonas.cluster.connection import connect as connect
+    from evonas.cluster.scoring import ClusterScoring as ClusterScoring
     from evonas.cluster.trials import ClusterTrainers as ClusterTrainers
 
 _HOMES = {
     "Cluster": "connection",
+    "ClusterScoring": "scoring",
     "ClusterTrainers": "trials",
     "connect": "connection",
 }
 
-__all__ = ["Cluster", "ClusterTrainers", "connect"]
+__all__ = ["Cluster", "ClusterScoring", "ClusterTrainers", "connect"]
 
 
 def __getattr__(name: str) -> Any:

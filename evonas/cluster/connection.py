@@ -7,9 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evonas.errors import InputError
@@ -50,6 +50,7 @@ class Cluster:
         cpus: CPUs, and threads, of each.
         gpus: GPUs of each; above 0 they train on CUDA.
         started: whether it was started here, for this.
+        holders: called to let CPUs and GPUs go that are held between two pieces of work.
     """
 
     address: str
@@ -57,6 +58,7 @@ class Cluster:
     cpus: int = 1
     gpus: float = 0.0
     started: bool = False
+    holders: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def device(self) -> str:
@@ -67,6 +69,11 @@ class Cluster:
     def resources(self) -> dict[str, Any]:
         """What each trial declares, as `ray.remote` takes it."""
         return {"num_cpus": self.cpus, "num_gpus": self.gpus}
+
+    def let_go(self) -> None:
+        """Let what is held go, so that other work finds room."""
+        while self.holders:
+            self.holders.pop()()
 
     def nodes(self) -> list[Node]:
         """Machines that a trial fits on now."""

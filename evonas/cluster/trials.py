@@ -62,6 +62,7 @@ class ClusterTrainers:
         """As of `Trainers`; how many at once is the cluster's to say, and none leaves a state."""
         import ray
 
+        self.cluster.let_go()
         kit = ray.put(Kit.of(space, data, self.cluster.device))
         task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **self.cluster.resources)(
             evonas_trial

@@ -156,10 +156,12 @@ class Workspace:
         """Have a problem evaluated on the cluster, where there is one."""
         if self.cluster is None:
             return
-        from evonas.cluster import ClusterTrainers
+        from evonas.cluster import ClusterScoring, ClusterTrainers
 
         if isinstance(problem, ScratchProblem):
             problem.trainers = ClusterTrainers(self.cluster)
+        if isinstance(problem, SupernetProblem) and problem.scoring is None:
+            problem.scoring = ClusterScoring(self.cluster, memory=problem.memory_for_activations)
 
     def settled_scratch(self, scratch: ScratchConfig) -> ScratchConfig:
         """All numbers by which single networks are trained on the images of the supernet.

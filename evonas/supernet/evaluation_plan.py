@@ -130,6 +130,59 @@ def plan_evaluation(space: SearchSpace, X: np.ndarray, costs: BlockCosts | None)
     return EvaluationPlan(len(X), len(distinct), float(alone), float(together))
 
 
+def cut(space: SearchSpace, X: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Parts of a population that take about equally long, cut where networks share little.
+
+    Networks of a chain that start alike share layers, which every part that holds some of them
+    computes anew. The dearest part is as cheap as runs of neighbours in the prefix tree can be.
+
+    Args:
+        space: of the genomes.
+        X: int (n, n_var), canonical, distinct, in lexical order, in the numbering of the base
+            space.
+        parts: at most.
+
+    Returns:
+        Positions of each part, int; all together 0 .. n - 1.
+    """
+    if not len(X):
+        return []
+    whole, added = _work(space, X)
+    low, high = float(whole.max()), float(whole[0] + added[1:].sum())
+    for _ in range(40):  # so that the bound is told to a part in a billion
+        middle = (low + high) / 2
+        if len(_runs(whole, added, middle)) <= parts:
+            high = middle
+        else:
+            low = middle
+    starts = _runs(whole, added, high)
+    return np.split(np.arange(len(X)), starts[1:])
+
+
+def _work(space: SearchSpace, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each network takes by itself, and after the one before it, (n,) each."""
+    if not isinstance(space.base, ChainSpace):
+        alone = np.asarray(space.base.macs(X), dtype=float)
+        return alone, alone
+    costs = macs_of_blocks(space)
+    genes = _of_genes(costs, X)
+    shared = np.array([0, *shared_layers(X.tolist())])
+    later = np.arange(X.shape[1]) >= shared[:, None]
+    added = costs.own + (genes * later).sum(axis=1)
+    return costs.fixed + costs.own + genes.sum(axis=1), added
+
+
+def _runs(whole: np.ndarray, added: np.ndarray, most: float) -> list[int]:
+    """Where runs of neighbours begin, each as long as its work is at most so much."""
+    starts, work = [0], float(whole[0])
+    for i in range(1, len(whole)):
+        work += float(added[i])
+        if work > most:
+            starts.append(i)
+            work = float(whole[i])
+    return starts
+
+
 def _of_genes(costs: BlockCosts, X: np.ndarray) -> np.ndarray:
     """What each gene costs, (n, n_var)."""
     return costs.table[np.arange(X.shape[1]), X]

@@ -366,7 +366,7 @@ class BatchStatistics(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input and output (n, channels, height, width)."""
-        threads = getattr(_sums, "threads", None)
+        threads = summing()
         if threads is None or not x.is_cpu:
             return super().forward(x)
         with cpu_threads(threads):
@@ -383,11 +383,17 @@ def summed_by(threads: int) -> Iterator[None]:
     Each thread of a CPU adds up a part of the pixels, so that statistics on one and on two differ,
     and nothing else does: with it, numbers are those that the caller gets who has all the threads.
     """
+    before = summing()
     _sums.threads = threads
     try:
         yield
     finally:
-        _sums.threads = None
+        _sums.threads = before
+
+
+def summing() -> int | None:
+    """How many threads add up this thread's batch statistics; None where nothing was said."""
+    return getattr(_sums, "threads", None)
 
 
 def use_batch_statistics(network: nn.Module) -> None:

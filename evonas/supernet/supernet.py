@@ -30,6 +30,7 @@ from evonas.supernet.network import (
     estimate_statistics,
     shared_network,
     summed_by,
+    summing,
     use_batch_statistics,
 )
 from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
@@ -361,10 +362,10 @@ class Supernet:
         if not shared_out or not several or not known or not known[0].limit:
             yield from map(alone, jobs)
             return
-        ended = threading.Event()
+        ended, sum_by = threading.Event(), summing() or threads
 
         def at_once(job: Job) -> Outcomes[Tensor]:
-            with summed_by(threads):
+            with summed_by(sum_by):
                 return self._outcomes_of(*job, BRANCH_MEMORY / AT_ONCE, ended.is_set)
 
         cuts = [i * len(genomes) // AT_ONCE for i in range(AT_ONCE + 1)]

@@ -1,0 +1,136 @@
+"""Populations scored on a cluster get the numbers of this process, whoever is killed meanwhile."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from workers import processes_of
+
+from evonas.cluster import ClusterScoring
+from evonas.cluster import scoring as module
+from evonas.errors import InputError
+from evonas.problems import SupernetProblem
+from evonas.spaces import get_space
+from evonas.supernet import Supernet
+
+
+@pytest.fixture(scope="module")
+def trained(few_digits):
+    problem = SupernetProblem(get_space("tiny", 10, few_digits.input_shape), few_digits)
+    return problem.train(steps=30, batch_size=24)
+
+
+@pytest.fixture
+def make(few_digits, trained):
+    def made(space=None, **settings):
+        return SupernetProblem(space or trained.space, few_digits, supernet=trained, **settings)
+
+    return made
+
+
+@pytest.fixture
+def X(trained):
+    return trained.space.sample(60, np.random.default_rng(0))
+
+
+@pytest.fixture
+def scoring(cluster):
+    made = ClusterScoring(cluster, memory=1e8)
+    yield made
+    made.release()
+
+
+def test_scores_are_those_of_this_process(make, X, scoring):
+    here, there = make(), make()
+    there.scoring = scoring
+    assert np.array_equal(there.evaluate(X), here.evaluate(X))
+    # The actors stay, and so do the activations of early layers.
+    actors = list(scoring._actors)
+    more = X[::-1][:20] // 2
+    assert np.array_equal(there.evaluate(more), here.evaluate(more))
+    assert scoring._actors == actors
+
+
+def test_statistics_are_added_up_as_by_the_threads_of_the_run(make, X, scoring, two_threads):
+    here, there = make(), make()
+    there.scoring = scoring  # its actors have one thread each
+    assert np.array_equal(there.evaluate(X), here.evaluate(X))
+
+
+@pytest.mark.parametrize("racing", ["exact", "confident"])
+def test_races_end_alike(make, X, scoring, racing):
+    here, there = make(racing=racing), make(racing=racing)
+    there.scoring = scoring
+    for part in X[:8], X[8:30], X[30:]:
+        assert np.array_equal(there.evaluate(part), here.evaluate(part))
+        assert there.images_saved(part).tolist() == here.images_saved(part).tolist()
+    assert there.images_scored == here.images_scored
+
+
+def test_what_a_pruning_left_and_other_weights(make, X, scoring, trained, few_digits):
+    allowed = trained.space.allowed.copy()
+    allowed[0, 0] = False
+    space = trained.space.restrict(allowed)
+    here, there = make(space), make(space)
+    there.scoring = scoring
+    few = space.sample(12, np.random.default_rng(1))
+    assert np.array_equal(there.evaluate(few), here.evaluate(few))
+    other = Supernet(trained.space, few_digits, seed=7)
+    other.trained_steps = 1
+    assert scoring.evaluate(other, X).loss.tolist() == other.evaluate(X).loss.tolist()
+    assert scoring.evaluate(trained, X).loss.tolist() == trained.evaluate(X).loss.tolist()
+
+
+def test_an_actor_that_is_killed_is_replaced(make, scoring, trained):
+    X = trained.space.sample(800, np.random.default_rng(2))
+    here, there = make(), make()
+    there.scoring = scoring
+    there.evaluate(X[:2])  # both have begun
+    killed = []
+
+    def kill():
+        end = time.monotonic() + 20
+        while not killed and time.monotonic() < end:
+            for pid in processes_of("ray::EvonasScorer.score"):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                break
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    F = there.evaluate(X)
+    thread.join()
+    assert killed and np.array_equal(F, here.evaluate(X))
+
+
+def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
+    import ray
+
+    there = make()
+    there.scoring = scoring
+
+    class Broken:
+        def __init__(self, *given):
+            pass
+
+        def score(self, *given):
+            raise RuntimeError("no room\nat all")
+
+    monkeypatch.setattr(module, "EvonasScorer", Broken)
+    ray.cloudpickle.register_pickle_by_value(__import__("sys").modules[__name__])
+    with pytest.raises(InputError, match="could not be scored: it failed 3 times .* no room$"):
+        there.evaluate(X)
+
+
+def test_diverged_weights_are_one_line_as_here(make, X, scoring, few_digits, trained):
+    broken = Supernet(trained.space, few_digits, seed=3)
+    broken.trained_steps = 1
+    with torch.no_grad():
+        for parameter in broken.network.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(InputError, match="the shared weights have diverged"):
+        scoring.evaluate(broken, X[:2])
