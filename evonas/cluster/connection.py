@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from evonas.errors import InputError
@@ -200,6 +201,7 @@ def _join(address: str) -> None:
         tried = subprocess.run(
             [sys.executable, "-c", _TRY, address],
             timeout=CONNECTS_WITHIN,
+            env=_token_environment(),
             capture_output=True,
             text=True,
         )
@@ -209,6 +211,7 @@ def _join(address: str) -> None:
         said = [line for line in tried.stderr.splitlines() if line.strip()]
         why = said[-1].strip().partition(". ")[0] if said else "it cannot be connected to"
         raise _nobody(address, why)
+    _show_token()
     try:
         _init(ray, address=address)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -228,7 +231,8 @@ def _nobody(address: str, why: str) -> InputError:
     where = "on this machine" if address == AUTO else f"at {address}"
     return InputError(
         f"no Ray cluster answers {where} ({why}); start one (ray start --head), correct the "
-        "address, or give --ray alone to start one for this run"
+        "address, set RAY_AUTH_TOKEN where it asks for a token, or give --ray alone to start one "
+        "for this run"
     )
 
 
@@ -239,6 +243,28 @@ def _init(ray: Any, **given: Any) -> None:
         logging_level=logging.ERROR,
         **given,
     )
+
+
+def _token_environment() -> dict[str, str]:
+    """The environment of a process that answers clusters that ask for a token, if there is one.
+
+    Others take no notice of it. Ray itself does so only for a cluster that it finds itself.
+    """
+    there = (Path.home() / ".ray" / "auth_token").is_file()
+    if there or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return {"RAY_AUTH_MODE": "token", **os.environ}
+    return dict(os.environ)
+
+
+def _show_token() -> None:
+    """Have this process do so, too; Ray has read its environment already."""
+    try:
+        from ray._private.authentication import authentication_token_setup as tokens
+    except ImportError:  # a Ray of before tokens, or of after
+        return
+    enable = getattr(tokens, "maybe_enable_token_auth_if_token_available", None)
+    if enable is not None:
+        enable(warn_if_disabled=False)
 
 
 def _quieten() -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from evonas.config import ClusterConfig, RunConfig, ScratchConfig
 from evonas.device import kind_of
 from evonas.errors import InputError
+from evonas.problems.published import TABLES
+from evonas.problems.registry import data_of
 from evonas.stages.filling.machine import cores
 
 # The search that proposes while networks are trained.
@@ -22,7 +24,7 @@ def fill_cluster(config: RunConfig) -> RunConfig:
     _check_asynchronous(config)
     given = config.ray, config.cluster, config.scratch, config.threads, config.device
     ray, cluster = fill_workers(*given)
-    if ray and config.threads is None:
+    if ray and data_of(config.problem) in TABLES:
         raise InputError(
             f"'{config.problem}' is a table of measured networks and trains none; leave --ray out"
         )
