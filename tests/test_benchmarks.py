@@ -1,28 +1,16 @@
 """The table of our own that benchmarks search, and the benchmark that compares searches."""
 
-import importlib.util
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_scripts import load
 from moocore import is_nondominated
 
 from evonas.problems import TabularProblem, get_problem
 from evonas.supernet import Supernet
-
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
-def load(name):
-    """A benchmark as a module; they are scripts, and of no package."""
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # what a frozen dataclass looks itself up in
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
