@@ -18,7 +18,14 @@ import tyro
 
 from evonas import __version__
 from evonas.atomic import write_text_atomic
-from evonas.config import LatencyConfig, RetrainConfig, RunConfig, ScratchConfig, load
+from evonas.config import (
+    ClusterConfig,
+    LatencyConfig,
+    RetrainConfig,
+    RunConfig,
+    ScratchConfig,
+    load,
+)
 from evonas.errors import InputError, unknown
 from evonas.plugins import run_plugin
 
@@ -175,6 +182,12 @@ class FidelityCommand:
     """"auto" (the run's), "cpu", "cuda" or "cuda:1"."""
     threads: int | None = None
     """CPU threads; by default those of the run."""
+    ray: str | None = None
+    """A Ray cluster that trains the networks: --ray alone starts one on this machine, "auto" is the
+    one that it belongs to, else the address of its head. By default that of the run, if it has one;
+    "off" is none."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What each worker takes."""
     plugin: tuple[str, ...] = ()
     """Python files of your own that register a space or a data set, run before all else."""
     quiet: bool = False
@@ -541,6 +554,8 @@ def _fidelity(options: Sequence[str], started: float) -> int:
             data_dir=command.data_dir,
             device=command.device,
             threads=command.threads,
+            ray=command.ray,
+            cluster=command.cluster,
             quiet=command.quiet,
         )
     except Stopped as stopped:

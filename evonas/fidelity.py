@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from evonas.config import ScratchConfig
+from evonas.config import ClusterConfig, ScratchConfig
 from evonas.errors import InputError
 from evonas.run import Run, run
 from evonas.runs import read_status
@@ -19,6 +19,8 @@ def measure_fidelity(
     data_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    ray: str | None = None,
+    cluster: ClusterConfig | None = None,
     quiet: bool = False,
 ) -> Run:
     """Compare what a run's supernet says of some networks with what they are.
@@ -36,6 +38,8 @@ def measure_fidelity(
         data_dir: the data folder, where it has moved.
         device: "auto" is the run's where there is such a device, else what there is.
         threads: CPU threads; those of the run, if None.
+        ray: a Ray cluster that trains the networks, as in `RunConfig`; that of the run, if None.
+        cluster: what each of its workers takes.
         quiet: show no progress.
 
     Returns:
@@ -49,6 +53,10 @@ def measure_fidelity(
     opened = Run.load(path, data_dir=data_dir)
     folder, stored = opened.folder, opened.config
     stored = replace(stored, device=opened.device(device), threads=threads or stored.threads)
+    if ray is not None:
+        stored = replace(stored, ray=ray, cluster=cluster or ClusterConfig())
+    elif cluster not in (None, ClusterConfig()):
+        stored = replace(stored, cluster=cluster)
     config = asked(stored, networks=networks, by=by, scratch=scratch)
     status = read_status(folder.path)
     before = [stage for stage in status.stages if stage.name not in ("fidelity", "report")]

@@ -34,6 +34,7 @@ SMALLEST = {
     r"--(retrain|members|member) \d+": r"--\1 1",
     r"--scratch\.epochs \d+": "--scratch.epochs 1",
     r"--scratch\.seeds \d+": "--scratch.seeds 2",
+    r"--ray (auto|\S+:\d+)": "--ray",  # a cluster of its own
 }
 
 IMAGES = ["--train-images", "200", "--validation-images", "64", "--threads", "1", "--quiet"]

@@ -39,11 +39,14 @@ class ClusterTrainers:
 
     Args:
         cluster: connected.
+
+    Attributes:
+        task: what a worker does with a trial; as `evonas_trial`.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         """Nothing is sent yet."""
-        self.cluster = cluster
+        self.cluster, self.task = cluster, evonas_trial
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ClusterTrainers:
         """The object itself: pymoo copies problems, and there is one cluster."""
@@ -65,7 +68,7 @@ class ClusterTrainers:
         self.cluster.let_go()
         kit = ray.put(Kit.of(space, data, self.cluster.device))
         task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **self.cluster.resources)(
-            evonas_trial
+            self.task
         )
         trials = _ClusterTrials(self.cluster, task, kit, stop)
         try:
@@ -115,6 +118,7 @@ class _ClusterTrials:
             if not ready:
                 continue
             attempts = self.running.pop(ready[0])
+            self._fill()  # before the result is looked at, so that no worker waits for that
             try:
                 done = ray.get(ready[0])
             except InputError as error:  # of the settings or a machine, not of this trial

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evonas.cluster import ClusterTrainers
-from evonas.cluster import trials as module
+from evonas.cluster.trials import evonas_trial
 from evonas.errors import EvaluationStopped, InputError
 from evonas.training.trials import Trial
 
@@ -62,21 +62,21 @@ class Doing:
             raise RuntimeError("out of something\nat a place")
         if self.what == "wait":
             time.sleep(60)
-        return module.evonas_trial(kit, trial, weights, threads)
+        return evonas_trial(kit, trial, weights, threads)
 
 
 @pytest.fixture
-def doing(monkeypatch, tmp_path):
-    """Has workers do something else; notes each time that they begin in a folder."""
+def doing(tmp_path):
+    """Has workers do something else; they note each time that they begin in a folder."""
     import ray
 
     # Workers cannot import the tests.
     ray.cloudpickle.register_pickle_by_value(sys.modules[Doing.__module__])
 
-    def does(what: str) -> Path:
+    def does(problem, what: str) -> Path:
         doing = Doing(tmp_path / what, what)
         doing.folder.mkdir()
-        monkeypatch.setattr(module, "evonas_trial", lambda *given: doing(*given))
+        problem.trainers.task = lambda *given: doing(*given)
         return doing.folder
 
     yield does
@@ -92,7 +92,8 @@ def networks(make):
 
 
 def test_a_worker_that_dies_is_replaced(make, networks, cluster, doing):
-    there, begun = on_cluster(make(), cluster), doing("die once")
+    there = on_cluster(make(), cluster)
+    begun = doing(there, "die once")
     assert np.array_equal(there.evaluate(networks), make().evaluate(networks))
     assert len(list(begun.iterdir())) == len(networks) + 2  # each that died was begun twice
     assert there.epochs_trained == len(networks)
@@ -106,7 +107,7 @@ def test_what_fails_three_times_is_infeasible_and_kept(
 ):
     folder = tmp_path / "trainings"
     there = on_cluster(make(folder=folder), cluster)
-    begun = doing(what)
+    begun = doing(there, what)
     F = there.evaluate(networks)
     bad = [name.endswith("2") for name in map(there.space.decode, networks)]
     assert (F[bad, 0] == 100).all() and (F[np.invert(bad), 0] < 100).all()
@@ -121,13 +122,14 @@ def test_what_fails_three_times_is_infeasible_and_kept(
 
 def test_where_nothing_ever_goes_well_the_networks_are_not_to_blame(make, networks, cluster, doing):
     there = on_cluster(make(), cluster)
-    doing("raise")
+    doing(there, "raise")
     with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
         there.evaluate(networks[[0, 2]])
 
 
 def test_stopping_does_not_wait_for_trainings(make, networks, cluster, doing):
-    there, begun = on_cluster(make(), cluster), doing("wait")
+    there = on_cluster(make(), cluster)
+    begun = doing(there, "wait")
     there.stop = lambda: bool(list(begun.iterdir()))
     begin = time.monotonic()
     with pytest.raises(EvaluationStopped):

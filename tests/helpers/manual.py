@@ -10,7 +10,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAIN_JOB = "python -m evonas.run --problem cifar10-params"
 
 _PROGRAM = re.compile(r"python -m evonas\.run( |$)|evonas [a-z]")
-_OTHER = re.compile(r"make |source |pip install |benchmarks/|python benchmarks/")
+_OTHER = re.compile(r"make |source |pip install |benchmarks/|python benchmarks/|ray |kubectl ")
 
 
 def python_blocks(page: Path) -> list[str]:
