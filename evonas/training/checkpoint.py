@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from evonas.atomic import cannot_write, write_bytes_atomic
@@ -36,12 +36,23 @@ class Checkpoint:
             InputError: the disk is full or the folder cannot be written; an older file is kept.
         """
         path = Path(path)
-        tensors = {k: v.detach().contiguous().cpu() for k, v in self.tensors.items()}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(path, error) from error
-        write_bytes_atomic(path, save(tensors, metadata={"evonas": json.dumps(self.values)}))
+        write_bytes_atomic(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes."""
+        tensors = {k: v.detach().contiguous().cpu() for k, v in self.tensors.items()}
+        return save(tensors, metadata={"evonas": json.dumps(self.values)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Checkpoint":
+        """What `to_bytes` gave."""
+        # The library reads metadata from files alone: a length, and so many bytes of JSON.
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return cls(load(data), json.loads(header["__metadata__"]["evonas"]))
 
     @classmethod
     def load(cls, path: str | Path, *, tensors: bool = True) -> "Checkpoint":

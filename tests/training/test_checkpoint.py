@@ -20,6 +20,15 @@ def test_round_trip(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["w.safetensors"]
 
 
+def test_bytes_are_those_of_the_file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    example().save(path)
+    assert example().to_bytes() == path.read_bytes()
+    read = Checkpoint.from_bytes(path.read_bytes())
+    assert read.values == {"step": 7} and read.tensors.keys() == {"a", "b"}
+    assert torch.equal(read.tensors["a"], example().tensors["a"])
+
+
 def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     example().save(path)
