@@ -192,7 +192,7 @@ class Trainer:
         self._team: Team | None = None
         self.checkpoint = Path(checkpoint) if checkpoint else None
         if self.checkpoint and self.checkpoint.exists():
-            self._restore(Checkpoint.load(self.checkpoint))
+            self.restore(Checkpoint.load(self.checkpoint))
 
     @property
     def steps(self) -> int:
@@ -402,7 +402,12 @@ class Trainer:
             values["companion"] = self.companion.state()
         return Checkpoint({k: v.clone() for k, v in tensors.items()}, values)
 
-    def _restore(self, saved: Checkpoint) -> None:
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            InputError: it belongs to another network or other settings.
+        """
         before = saved.values.get("settings", {})
         for name, now in self.settings.items():
             # Another device may go on in another precision.
@@ -423,7 +428,11 @@ class Trainer:
             if self.config.momentum:
                 buffer = self.optimizer.state[parameter]["momentum_buffer"]
                 buffer.copy_(saved.tensors[f"momentum.{name}"])
-        self.generator.set_state(saved.tensors["generator"])
+        generator = saved.tensors["generator"]
+        if len(generator) == len(self.generator.get_state()):
+            self.generator.set_state(generator)
+        else:  # of another kind of device, whose numbers are others anyway
+            self.generator.manual_seed(self.seed + int(saved.values["step"]))
         self.random_state.bit_generator.state = json.loads(saved.values["random_state"])
         self.step = int(saved.values["step"])
         if self.companion:

@@ -272,6 +272,23 @@ def test_a_training_goes_on_in_another_precision(data, tmp_path):
     assert second.train()
 
 
+def test_a_training_goes_on_on_another_kind_of_device(data):
+    """Whose generator has a state of another length, and draws other numbers anyway."""
+    first = Trainer(network(), data, settings())
+    first.train(stop=lambda: first.step == 9)
+    state = first.state()
+    state.tensors["generator"] = torch.zeros(16, dtype=torch.uint8)
+    orders = []
+    for seed in (0, 0, 1):
+        state.values["settings"]["seed"] = seed
+        second = Trainer(network(), data, settings(), seed=seed)
+        second.restore(state)
+        orders.append(next(iter(second.epoch()))[1].tolist())
+        assert second.step == 9 and second.train()
+    assert orders[0] == orders[1] != orders[2]
+    assert orders[0] != next(iter(Trainer(network(), data, settings()).epoch()))[1].tolist()
+
+
 def test_checkpoints_lie_apart_in_time(data, tmp_path, monkeypatch):
     from evonas.training import trainer as module
 
