@@ -36,6 +36,7 @@ from evonas.supernet.network import (
 from evonas.supernet.paths import MixtureSampling, Strategy, get_paths
 from evonas.supernet.scores import Outcomes, Scores, outcomes_of
 from evonas.training import Checkpoint, Trainer
+from evonas.training.group import Group
 from evonas.training.initial import initialise
 from evonas.training.team import Team
 from evonas.training.trainer import Companion, half_size, mixed_precision
@@ -162,6 +163,8 @@ class Supernet:
         paths: Strategy | None = None,
         checkpoint: str | Path | None = None,
         companion: Companion | None = None,
+        group: Group | None = None,
+        keep: Callable[[Checkpoint], None] | None = None,
     ) -> Trainer:
         """The training loop over sampled paths, not yet started; arguments as of `Trainer`."""
         strategy = paths or get_paths(config.paths or "uniform")
@@ -189,6 +192,8 @@ class Supernet:
             passes=passes,
             checkpoint=checkpoint,
             companion=companion,
+            group=group,
+            keep=keep,
             forward=self.network.mixture if isinstance(strategy, MixtureSampling) else None,
             macs=float(self.space.macs(some).mean()) * self.width**2,
         )

@@ -35,14 +35,21 @@ def half_steps(steps: int, half_resolution: float | None) -> int:
     return round((half_resolution or 0.0) * steps)
 
 
-def check_batch(images: int, networks: int) -> None:
+def check_batch(images: int, networks: int, workers: int = 1) -> None:
     """Refuse a batch that its networks cannot divide: each needs two images to normalise.
+
+    Args:
+        images: in the batch.
+        networks: that a step trains, each on a part of the batch.
+        workers: that share the images of each network.
 
     Raises:
         InputError: the batch is too small.
     """
-    if images < 2 * networks:
+    least = 2 * networks * workers
+    if images < least:
+        shared = f", shared by {workers} workers" if workers > 1 else ""
         raise InputError(
-            f"a batch of {images} images is too small for the {networks} networks of a step; "
-            f"give a --training.batch-size of at least {2 * networks}"
+            f"a batch of {images} images is too small for the {networks} networks of a step"
+            f"{shared}; give a --training.batch-size of at least {least}"
         )

@@ -19,6 +19,7 @@ from evonas.config import TrainingConfig, to_dict
 from evonas.device import keep_memory
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
+from evonas.training.group import Group
 from evonas.training.replay import NotRecorded, ReplayedStep
 from evonas.training.schedule import HALF_STEP, check_batch, half_steps, warmup_cosine
 from evonas.training.team import Team, add_gradients
@@ -129,6 +130,11 @@ class Trainer:
         replay: record what the network does in a step, and replay it; for CUDA, and for `passes`
             of one forward with nothing but the images.
         macs: about how many multiply-adds a pass takes for an image.
+        group: this process and others, which do the same with the same arguments. A step is that
+            of one process, with its images and its passes, but that each process computes on its
+            share of the images of a pass, of which batch statistics are. Only the first one
+            keeps the state.
+        keep: gets the state after each epoch, where no file of this machine is to hold it.
 
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
@@ -152,6 +158,8 @@ class Trainer:
         options: str = "training",
         replay: bool = False,
         macs: float = 0.0,
+        group: Group | None = None,
+        keep: Callable[[Checkpoint], None] | None = None,
     ) -> None:
         """Set the loop up and read the checkpoint where there is one."""
         for name in ("steps", "batch_size", "lr", "weight_decay", "label_smoothing"):
@@ -161,6 +169,7 @@ class Trainer:
         self.steps_per_epoch = data.steps(config.batch_size)
         self.network, self.data, self.config, self.passes = network, data, config, passes
         self.macs = macs
+        self.group = group
         self.forward = network if forward is None else forward  # a compiled one has no truth value
         self.parameters = list(network.parameters())
         self.device = self.parameters[0].device
@@ -190,7 +199,10 @@ class Trainer:
         self.replay = replay
         self._recorded: ReplayedStep | None = None
         self._team: Team | None = None
-        self.checkpoint = Path(checkpoint) if checkpoint else None
+        self.checkpoint = path = Path(checkpoint) if checkpoint else None
+        if path and keep is None:
+            keep = lambda state: state.save(path)  # noqa: E731
+        self.keep = None if group and group.rank > 0 else keep
         if self.checkpoint and self.checkpoint.exists():
             self.restore(Checkpoint.load(self.checkpoint))
 
@@ -199,6 +211,10 @@ class Trainer:
         """Steps in all."""
         assert self.config.steps
         return self.config.steps
+
+    @property
+    def _members(self) -> int:
+        return self.group.size if self.group else 1
 
     @property
     def progress(self) -> float:
@@ -224,7 +240,8 @@ class Trainer:
 
         Args:
             stop: asked after each step; True ends the training after this batch. What was done
-                since the last checkpoint is then done again by the next call.
+                since the last checkpoint is then done again by the next call. It says the same in
+                all processes of a group.
             on_step: called with the number of steps done since its last call and the latest loss
                 seen (each step on a CPU, every 50 on an accelerator).
 
@@ -261,8 +278,8 @@ class Trainer:
                     break
             self._look(losses, on_step)
             self._check_weights()
-            if self.checkpoint and time.monotonic() - self._saved_at >= self.checkpoint_seconds:
-                self.state().save(self.checkpoint)
+            if self.keep and time.monotonic() - self._saved_at >= self.checkpoint_seconds:
+                self.keep(self.state())
                 self._saved_at = time.monotonic()
         return self._ended()
 
@@ -287,7 +304,7 @@ class Trainer:
         self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         arguments = list(self.passes(self.random_state))
-        check_batch(len(labels), len(arguments))
+        check_batch(len(labels), len(arguments), self._members)
         if self.step < self.half_steps:
             images = half_size(images)
         team = self._team_of(len(arguments), images)
@@ -299,7 +316,7 @@ class Trainer:
         if self.device.type != "cpu" or min(passes, torch.get_num_threads()) == 1:
             return None
         pixels = 1 / 4 if self.step < self.half_steps else 1.0
-        if self.macs * pixels * len(images) / passes > HEAVY:
+        if self.macs * pixels * len(images) / passes / self._members > HEAVY:
             return None
         self._team = self._team or Team(passes)
         return self._team
@@ -317,9 +334,11 @@ class Trainer:
             loss = self._replayed(images, labels)
         else:
             loss = self._gradients(images, labels, arguments, team)
+        # Most weights of a supernet take no part in a step; only those that do have gradients.
+        moved = [p for p in self.parameters if p.grad is not None]
+        if self.group:
+            self.group.add_up([loss, *(p.grad for p in moved if p.grad is not None)])
         if self.config.clip_norm:
-            # Most weights of a supernet take no part in a step; only those that do have gradients.
-            moved = [p for p in self.parameters if p.grad is not None]
             nn.utils.clip_grad_norm_(moved, self.config.clip_norm, foreach=True)
         self.optimizer.step()
         if self.average:
@@ -350,11 +369,16 @@ class Trainer:
         return total / k
 
     def _loss(self, images: Tensor, labels: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+        """Mean loss of a pass; in a group a part of it, and the sum of all parts is it."""
+        whole = len(labels)
+        if self.group:
+            images, labels = self.group.share(images), self.group.share(labels)
         with mixed_precision(self.device, self.config.precision):
             logits = self.forward(images, *arguments)
-        return F.cross_entropy(
+        loss = F.cross_entropy(
             logits.float(), labels, label_smoothing=self.config.label_smoothing or 0.0
         )
+        return loss * (len(labels) / whole) if self.group else loss
 
     def _apart(
         self, one: tuple[tuple[Any, ...], Tensor, Tensor]
