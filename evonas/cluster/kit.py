@@ -57,7 +57,7 @@ class Kit:
         """Pack; images without a recipe are put into the object store."""
         import ray
 
-        images = [] if data.recipe is not None else [ray.put(data)]
+        images = [] if data.recipe is not None else [ray.put(data.to("cpu"))]
         stored = pickle.dumps(space)
         return cls(__version__, plugins(), stored, data.recipe, images, data.checksum, device)
 
@@ -91,7 +91,7 @@ class Kit:
         if self.recipe is None:
             import ray
 
-            return ray.get(self.images[0])
+            return ray.get(self.images[0]).to(self.device)
         try:
             data = get_data(**local_recipe(self.recipe), device=self.device)
         except InputError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -57,6 +57,14 @@ class Images(ABC):
     def device(self) -> torch.device:
         """Where batches arrive."""
         return self.labels.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same images on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {
+            k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)
+        }
+        return replace(self, **moved)
 
     def take(self, n: int) -> Self:
         """The first n images, which hold the classes in the proportions of the whole.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from evonas.data.images import Images
@@ -37,6 +38,10 @@ class SearchData:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The object itself: it never changes, and copies of a data set would fill a device."""
         return self
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same data on another device."""
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
 
     @property
     def num_classes(self) -> int:

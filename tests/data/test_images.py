@@ -117,6 +117,15 @@ def test_take(digits):
         digits.train.take(1101)
 
 
+def test_data_on_another_device(digits):
+    there = digits.to("meta")
+    assert (
+        there.train.device == there.validation.device == there.mean.device == torch.device("meta")
+    )
+    assert there.checksum == digits.checksum and digits.train.device.type == "cpu"
+    assert len(there.train) == len(digits.train) and there.input_shape == digits.input_shape
+
+
 def test_nothing_is_copied_or_changed(digits):
     assert copy.deepcopy(digits) is digits
     assert copy.deepcopy(digits.train) is digits.train
