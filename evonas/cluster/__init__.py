@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from evonas.cluster.connection import Cluster as Cluster
     from evonas.cluster.connection import connect as connect
     from evonas.cluster.scoring import ClusterScoring as ClusterScoring
+    from evonas.cluster.training import train_supernet as train_supernet
     from evonas.cluster.trials import ClusterTrainers as ClusterTrainers
 
 _HOMES = {
@@ -17,9 +18,10 @@ _HOMES = {
     "ClusterScoring": "scoring",
     "ClusterTrainers": "trials",
     "connect": "connection",
+    "train_supernet": "training",
 }
 
-__all__ = ["Cluster", "ClusterScoring", "ClusterTrainers", "connect"]
+__all__ = ["Cluster", "ClusterScoring", "ClusterTrainers", "connect", "train_supernet"]
 
 
 def __getattr__(name: str) -> Any:
