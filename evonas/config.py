@@ -195,12 +195,16 @@ class ClusterConfig:
     """CPUs, and threads, of each; by default those that each has without a cluster, mostly 1."""
     gpus: float | None = None
     """GPUs of each, such as 0.5; by default 1 with --device cuda, else none."""
+    training_workers: int | None = None
+    """Workers that train the shared weights together, each on its share of the images of a step
+    (and normalising by that); by default they are trained without the cluster."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         prefix = "cluster."
         _settle_types(self, prefix)
         _at_least(self, "workers", 1, prefix=prefix)
+        _at_least(self, "training_workers", 1, prefix=prefix)
         _at_least(self, "cpus", 1, prefix=prefix)
         _at_least(self, "gpus", 0.0, prefix=prefix)
         if self.gpus and self.gpus > 1 and self.gpus != int(self.gpus):

@@ -51,6 +51,7 @@ class Cluster:
         cpus: CPUs, and threads, of each.
         gpus: GPUs of each; above 0 they train on CUDA.
         started: whether it was started here, for this.
+        room: how many such workers fit on it.
         holders: called to let CPUs and GPUs go that are held between two pieces of work.
     """
 
@@ -59,6 +60,7 @@ class Cluster:
     cpus: int = 1
     gpus: float = 0.0
     started: bool = False
+    room: int = 1
     holders: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -106,6 +108,7 @@ def connect(
     Raises:
         InputError: Ray is not installed, nobody answers, or no machine is large enough for a trial.
     """
+    _quieten()
     try:
         import ray
     except ImportError:
@@ -114,7 +117,6 @@ def connect(
         ) from None
     there = ray.is_initialized()
     if not there:
-        _quieten()
         if address == LOCAL:
             _start(workers, cpus)
         else:
@@ -129,6 +131,7 @@ def connect(
             cpus,
             gpus,
             started=not there and address == LOCAL,
+            room=slots,
         )
     finally:
         if not there:
@@ -172,12 +175,14 @@ def _too_small(cpus: int, gpus: float) -> InputError:
 
 
 def _start(workers: int | None, cpus: int) -> None:
+    """Start a cluster on this machine."""
     import ray
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
-    # More workers than cores were asked for by name; a worker larger than the machine is a mistake.
-    _init(ray, address=LOCAL, num_cpus=max(cores, (workers or 1) * cpus if cpus <= cores else 1))
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # More workers than cores may be asked for; a worker larger than the machine is a mistake.
+    asked = (workers or 1) * cpus if cpus <= cores else 1
+    _init(ray, address=LOCAL, num_cpus=max(cores, asked))
 
 
 def _join(address: str) -> None:
@@ -268,8 +273,7 @@ def _show_token() -> None:
 
 
 def _quieten() -> None:
-    """Leave standard error to the run; Ray keeps logs of its own."""
+    """Leave the terminal to the run; Ray keeps logs of its own. It reads this when imported."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what it says of workers that died

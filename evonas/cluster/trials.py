@@ -93,6 +93,7 @@ class _ClusterTrials:
     stop: Callable[[], bool]
     queue: deque[_Attempts] = field(default_factory=deque)
     running: dict[Any, _Attempts] = field(default_factory=dict)
+    retried: int = 0
 
     @property
     def slots(self) -> int:
@@ -100,7 +101,8 @@ class _ClusterTrials:
 
     @property
     def load(self) -> dict[str, int]:
-        return {"workers": len(self.running), "queued": len(self.queue)}
+        again = {"retried": self.retried} if self.retried else {}
+        return {"workers": len(self.running), "queued": len(self.queue), **again}
 
     def __len__(self) -> int:
         return len(self.queue) + len(self.running)
@@ -129,6 +131,7 @@ class _ClusterTrials:
                     return attempts.trial, TrialFailed(
                         f"it failed {ATTEMPTS} times, the last time by {attempts.errors[-1]}"
                     )
+                self.retried += 1
                 self.queue.appendleft(attempts)
                 continue
             return attempts.trial, done

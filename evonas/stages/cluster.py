@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from evonas.config import ClusterConfig
+from evonas.errors import InputError
 from evonas.problems import TabularProblem
 from evonas.stages.workspace import Workspace
 
@@ -42,6 +43,12 @@ def use_cluster(workspace: Workspace, cluster: Cluster | None) -> None:
     problem = workspace.problem
     if cluster is None or isinstance(problem, TabularProblem):
         return
+    wanted = workspace.config.cluster.training_workers or 0
+    if wanted > cluster.room:
+        raise InputError(
+            f"the cluster has room for {cluster.room} of {wanted} workers that train the shared "
+            "weights; give a smaller --cluster.training-workers"
+        )
     from evonas.cluster.check import check_nodes
     from evonas.cluster.kit import Kit
 

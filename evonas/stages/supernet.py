@@ -11,6 +11,9 @@ from evonas.runs import Context, RunFolder
 from evonas.stages.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evonas.cluster import Cluster
     from evonas.supernet import Supernet
     from evonas.supernet.paths import Strategy
     from evonas.training.trainer import Companion
@@ -31,6 +34,11 @@ class TrainSupernet:
     def weights(run: RunFolder) -> Path:
         """File of the trained weights."""
         return run.supernet / "weights.safetensors"
+
+    @staticmethod
+    def checkpoint(run: RunFolder) -> Path:
+        """File of the state of a training under way."""
+        return run.supernet / "training.safetensors"
 
     def run(self, context: Context) -> None:
         """Train, or copy and check."""
@@ -64,18 +72,46 @@ class TrainSupernet:
             training,
             seed=config.seed,
             paths=paths,
-            checkpoint=context.folder.supernet / "training.safetensors",
+            checkpoint=self.checkpoint(context.folder),
             companion=companion,
         )
         with context.progress.stage(
             self.name, training.steps, "steps", done=trainer.step, work=trainer.work
         ) as progress:
-            done = supernet.train(
-                training,
-                trainer=trainer,
-                stop=context.stop,
-                on_step=lambda steps, loss: progress.advance(steps, loss=loss),
-            )
+
+            def tell(steps: int, loss: float) -> None:
+                progress.advance(steps, loss=loss)
+
+            cluster, workers = self.workspace.cluster, config.cluster.training_workers
+            if cluster is not None and workers is not None:
+                done = self._train_together(context, supernet, cluster, workers, tell)
+            else:
+                done = supernet.train(training, trainer=trainer, stop=context.stop, on_step=tell)
         if done:
             supernet.save(self.weights(context.folder))
         return done
+
+    def _train_together(
+        self,
+        context: Context,
+        supernet: Supernet,
+        cluster: Cluster,
+        workers: int,
+        tell: Callable[[int, float], None],
+    ) -> bool:
+        """Train on a cluster; whether the end was reached."""
+        from evonas.cluster import train_supernet
+
+        cluster.let_go()
+        return train_supernet(
+            supernet,
+            self.workspace.config.training,
+            workers=workers,
+            seed=self.workspace.config.seed,
+            checkpoint=self.checkpoint(context.folder),
+            cpus=cluster.cpus,
+            gpus=cluster.gpus,
+            stop=context.stop,
+            on_step=tell,
+            say=context.progress.say,
+        )

@@ -72,7 +72,10 @@ class Trials(Protocol):
 
     @property
     def load(self) -> dict[str, int]:
-        """Of a cluster: how many `workers` are at work, and how many trainings are `queued`."""
+        """Of a cluster: how many `workers` are at work, and how many trainings are `queued`.
+
+        And how many were `retried`, where some were.
+        """
 
     def __len__(self) -> int:
         """Those submitted whose ends were not told."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def kill_worker(what: str, process: subprocess.Popen) -> None:
     os.kill(wait_for(lambda: processes_of(what, process.pid), process)[0], signal.SIGKILL)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """What runs in this process work on; those in processes of their own start another one."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Without a cluster: the folders of both runs."""
@@ -80,6 +91,13 @@ def test_one_worker_finds_the_same(undisturbed, tmp_path, kind):
     arguments = {"scratch": SCRATCH, "shared": SHARED}[kind]
     folder = run(*arguments, "--runs", tmp_path, "--cluster.workers", 1, "--ray")
     check_same(folder, undisturbed[kind])
+
+
+def test_shared_weights_trained_by_a_worker_are_the_same(undisturbed, tmp_path):
+    folder = run(*SHARED, "--runs", tmp_path, "--cluster.training-workers", 1, "--ray")
+    check_same(folder, undisturbed["shared"])
+    weights = Path("supernet") / "weights.safetensors"
+    assert (folder / weights).read_bytes() == (undisturbed["shared"] / weights).read_bytes()
 
 
 def test_a_worker_and_the_driver_are_killed_in_a_search(undisturbed, tmp_path):

@@ -93,10 +93,12 @@ def networks(make):
 
 def test_a_worker_that_dies_is_replaced(make, networks, cluster, doing):
     there = on_cluster(make(), cluster)
-    begun = doing(there, "die once")
+    begun, loads = doing(there, "die once"), []
+    there.on_training = lambda training: loads.append(there.load)
     assert np.array_equal(there.evaluate(networks), make().evaluate(networks))
     assert len(list(begun.iterdir())) == len(networks) + 2  # each that died was begun twice
-    assert there.epochs_trained == len(networks)
+    assert there.epochs_trained == len(networks) and there.load == {}
+    assert loads[-1] == {"workers": 0, "queued": 0, "retried": 2}
 
 
 @pytest.mark.parametrize(

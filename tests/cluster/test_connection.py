@@ -69,6 +69,9 @@ def test_settings_of_workers_without_a_cluster(capsys):
     assert "give --ray" in capsys.readouterr().err
     assert main(["run", "--ray", "--problem", "nasbench-macro-params", "--data-dir", "/tmp"]) == 2
     assert "leave --ray out" in capsys.readouterr().err
+    for more in ["--from-scratch"], ["--joint", "--algorithm", "multi-distribution"]:
+        assert main(["run", "--ray", "--cluster.training-workers", "2", *more]) == 2
+        assert "leave --cluster.training-workers out" in capsys.readouterr().err
     assert main(["run", "--asynchronous"]) == 2
     assert "--from-scratch" in capsys.readouterr().err
 

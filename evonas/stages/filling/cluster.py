@@ -22,6 +22,8 @@ def fill_cluster(config: RunConfig) -> RunConfig:
         config: all else filled.
     """
     _check_asynchronous(config)
+    if config.cluster.training_workers is not None:
+        _check_trained_together(config)
     given = config.ray, config.cluster, config.scratch, config.threads, config.device
     ray, cluster = fill_workers(*given)
     if ray and data_of(config.problem) in TABLES:
@@ -64,6 +66,18 @@ def fill_workers(
     share = 1 if cuda else max(1, (threads or cores()) // at_once)
     gpus = float(cuda) if cluster.gpus is None else cluster.gpus
     return ray, replace(cluster, cpus=cluster.cpus or share, gpus=gpus)
+
+
+def _check_trained_together(config: RunConfig) -> None:
+    why = None
+    if config.from_scratch:
+        why = "networks trained from scratch share no weights"
+    elif config.supernet:
+        why = f"the supernet of {config.supernet} is trained already"
+    elif config.joint or config.prune:
+        why = f"{'--joint' if config.joint else '--prune'} trains weights without the cluster"
+    if why:
+        raise InputError(f"{why}; leave --cluster.training-workers out")
 
 
 def _check_asynchronous(config: RunConfig) -> None:
