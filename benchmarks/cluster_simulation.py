@@ -168,7 +168,7 @@ def simulate(
     generation: int | None = 4,
     initial: int | None = None,
     batch: int | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Schedule:
     """A search on a cluster, event by event.
 
@@ -185,7 +185,8 @@ def simulate(
         initial: networks of the first ask; None: as many as of a later one. Asynchronously they are
             never fewer than workers.
         batch: the most networks of an asynchronous ask but the first; None: for all free workers.
-        seed: of the times of trials, which are the same in all modes.
+        seed: of the times of trials, which are the same in all modes; None: trial after trial
+            takes what was measured of it.
 
     Raises:
         InputError: the mode is unknown, or a number is below 1.
@@ -208,7 +209,11 @@ def simulate(
             raise InputError(f"{name} is {value}; give 1 or more")
     first = initial if synchronous else max(initial, workers)
 
-    seconds = np.random.default_rng(seed).choice(np.asarray(costs.trial, dtype=float), trials)
+    seconds = np.asarray(costs.trial, dtype=float)
+    if seed is not None:
+        seconds = np.random.default_rng(seed).choice(seconds, trials)
+    elif len(seconds) != trials:
+        raise InputError(f"{len(seconds)} trials were measured, not {trials}; give a seed")
     submitted, started, taken = np.zeros((3, trials))
     worker = np.zeros(trials, dtype=int)
     free = [(0.0, number) for number in range(workers)]  # since when, or from when on; a heap

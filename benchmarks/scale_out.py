@@ -12,6 +12,8 @@ the cores with them. All is measured in turn, 1 worker and 2, in one cluster, an
 - overhead: trials that do nothing, a thousand of them: seconds that the driver is busy with each
   (all but waiting for Ray), and how long one takes from the driver to a worker and back; with the
   files and the journal that a run writes.
+- asks: of `screened`, for one network and for a hundred, when it knows 50 to 2,000; the dearest is
+  what every ask takes in the simulation of more workers.
 - spread: networks of `macro` on CIFAR-10 (EVONAS_DATA), all sizes, trained on a few images for an
   epoch on one thread; times the images and epochs of the default recipe. They are what 1 to 1,000
   workers are simulated with, and drawn.
@@ -34,6 +36,7 @@ import pandas as pd
 import ray
 import torch
 from cluster_simulation import WORKERS, Costs, draw, simulate, table
+from pymoo.core.population import Population
 
 from evonas.atomic import write_text_atomic
 from evonas.cluster import Cluster, ClusterTrainers, connect
@@ -51,6 +54,8 @@ from evonas.training.recipes import settle_for
 TRIVIAL = 1000
 # Of CIFAR-10: networks of all sizes, and images that each is trained on.
 SIZES, IMAGES = 24, 1000
+# Of asks: networks that are known, and that are asked for.
+KNOWN, WANTED = (50, 200, 500, 2000), (1, 100)
 
 
 def timed_trial(kit: Any, trial: Any, weights: Any, threads: int) -> Any:
@@ -199,6 +204,31 @@ def overhead(clusters: dict[int, Cluster]) -> dict[str, float]:
     return told
 
 
+def asks() -> dict[tuple[int, int], float]:
+    """Median seconds of an ask of `screened`: networks known, networks wanted -> seconds."""
+    problem = digits()
+    random_state = np.random.default_rng(1)
+    X = problem.canonical(problem.space.sample(4 * max(KNOWN), random_state))
+    X = random_state.permutation(np.unique(X, axis=0))
+    error = 10 + 60 * np.exp(-problem.cheap_values(X)[:, 0] / 3e5) + random_state.random(len(X))
+    problem.remember(X, np.column_stack([error, problem.cheap_values(X)[:, 0]]))
+    told = {}
+    for known in KNOWN:
+        for wanted in WANTED:
+            algorithm = get_algorithm("screened", problem)
+            algorithm.setup(problem, termination=("n_eval", 2**31), seed=1)
+            first = Population.new(X=X[:known])
+            algorithm.evaluator.eval(problem, first, algorithm=algorithm)
+            algorithm.start_from(first)
+            seconds = []
+            for _ in range(5):
+                start = time.perf_counter()
+                algorithm.ask_for(wanted)
+                seconds.append(time.perf_counter() - start)
+            told[known, wanted] = median(seconds)
+    return told
+
+
 def spread() -> np.ndarray:
     """Seconds of trainings on CIFAR-10 by the default recipe, on one thread, (SIZES,)."""
     whole = get_data("cifar10")
@@ -233,7 +263,7 @@ def main() -> int:
         print(f"{what:28} {of:44} {value:10.4g}", flush=True)
 
     with connect(workers=2, cpus=1) as two:
-        clusters = {1: replace(two, workers=1), 2: two}
+        clusters = {1: replace(two, asked=1), 2: two}
         on(digits(), two, timed_trial).evaluate(sample(digits(), 8))  # workers start and import
         pin(two)
         trivial = overhead(clusters)
@@ -274,16 +304,20 @@ def main() -> int:
         say("digits, search", f"{n} workers, {mode}, simulated efficiency", median(told))
         say("digits, search", f"{n} workers, {mode}, simulated / measured",
             median(a / b for a, b in zip(told, share, strict=True)))  # fmt: skip
-    X = np.array([s for s in seconds[1]])
-    together = [
-        simulate(Costs(X, 0.0, busy, way), n, arguments.networks, mode="synchronous",
-                 generation=arguments.networks, seed=seed).per_second
-        for n in (1, 2) for seed in range(50)
-    ]  # fmt: skip
-    one, other = np.mean(together[:50]), np.mean(together[50:])
-    say("digits, trainings a second", "2 / 1 workers, simulated", float(other / one))
-    say("digits, trainings a second", "2 workers, simulated / measured", float(other / rates[2]))
+    # By the times that 1 worker took for the very same networks, in their order.
+    X = np.array(seconds[1]).reshape(arguments.rounds, -1).mean(axis=0)
+    one, other = (
+        simulate(
+            Costs(X, 0.0, busy, way), n, len(X), mode="synchronous", generation=len(X), seed=None
+        ).per_second
+        for n in (1, 2)
+    )
+    say("digits, trainings a second", "2 / 1 workers, simulated", other / one)
+    say("digits, trainings a second", "2 workers, simulated / measured", other / rates[2])
 
+    for (known, wanted), value in asks().items():
+        say("screened, seconds of an ask", f"{wanted} of {known} known", value)
+        propose = max(propose, value)
     times = spread()
     say("cifar10, seconds of a training", "mean", float(times.mean()))
     say("cifar10, seconds of a training", "standard deviation / mean",

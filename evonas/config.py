@@ -190,7 +190,8 @@ class ClusterConfig:
     """What trainings and scores on a Ray cluster take."""
 
     workers: int | None = None
-    """Trainings, or parts of a population, at the same time; by default as many as fit."""
+    """Trainings, or parts of a population, at the same time; more than fit wait for machines. By
+    default as many as fit, also on machines that come later."""
     cpus: int | None = None
     """CPUs, and threads, of each; by default those that each has without a cluster, mostly 1."""
     gpus: float | None = None
@@ -298,9 +299,9 @@ class RunConfig:
     threads: int | None = None
     """CPU threads; by default all cores."""
     ray: str | None = None
-    """A Ray cluster for trainings from scratch and for the scores of populations: --ray alone
-    starts one on this machine, "auto" is the one that this machine belongs to, else the address of
-    its head, such as 10.0.0.1:6379. "off" is none, where a resumed run has one."""
+    """A Ray cluster for trainings from scratch and for the scores of populations: "local" (or --ray
+    alone) starts one on this machine, "auto" is the one that this machine belongs to, else the
+    address of its head, such as 10.0.0.1:6379. "off" is none, where a resumed run has one."""
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     """What each worker takes."""
     asynchronous: bool = False
@@ -377,9 +378,8 @@ class RetrainConfig:
     threads: int | None = None
     """CPU threads; by default those of the run."""
     ray: str | None = None
-    """A Ray cluster: --ray alone
-    starts one on this machine, "auto" is the one that this machine belongs to, else the address of
-    its head, such as 10.0.0.1:6379."""
+    """A Ray cluster: "local" (or --ray alone) starts one on this machine, "auto" is the one that
+    this machine belongs to, else the address of its head, such as 10.0.0.1:6379."""
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     """What each worker takes."""
 

@@ -27,6 +27,15 @@ class Plugin:
         """The name under which it is known in this process."""
         return f"evonas_plugin_{re.sub(r'[^A-Za-z0-9]', '_', Path(self.path).stem)}"
 
+    def run_once(self) -> None:
+        """Run it, unless it was run in this process: what it registers can be registered once.
+
+        Raises:
+            InputError: it raises something.
+        """
+        if _RAN.get(self.path) != self:
+            self.run()
+
     def run(self) -> None:
         """Run it, in this process.
 

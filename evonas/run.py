@@ -213,7 +213,7 @@ def run(
         filled = fill(config) if config.ray else config
         with on_cluster(filled.ray, filled.cluster) as cluster:
             planned = plan(config, started=started)
-            use_cluster(planned.workspace, cluster)
+            use_cluster(planned.workspace, cluster, begins=True)
             folder = _create(planned)
             return _run(folder, planned.workspace, quiet=quiet)
     folder = RunFolder.open(resume)
@@ -270,6 +270,8 @@ def _run(
                 )
         progress.say(summary(settled))
         progress.say(f"run folder: {folder.path}")
+        if workspace.cluster:
+            progress.say(workspace.cluster.summary)
         done = Run(folder, settled)
         with Interrupt(lambda: progress.say("finishing the batch (Ctrl-C again: at once)")) as stop:
             try:
@@ -519,15 +521,21 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
         and name not in ("runs", "data_dir", "device", "threads", "ray")
         and not name.startswith("cluster.")
     }
+    before, other_kind = stored, False
     if config.device != "auto":
         device = resolve_device(config.device)
-        if kind_of(device) != kind_of(stored.device):
+        other_kind = kind_of(device) != kind_of(stored.device)
+        if other_kind:
             # What the other one computes faster in says nothing of this one.
             stored = replace(stored, training=replace(stored.training, precision=None))
         stored = replace(stored, device=device)
     if config.threads is not None:
         stored = replace(stored, threads=config.threads)
-    given = config.ray, config.cluster, stored.scratch, stored.threads, stored.device
+    said = config.cluster
+    if said == stored.cluster and (other_kind or config.threads not in (None, before.threads)):
+        # What a worker took on the other device, or with other threads, says nothing of this one.
+        said = replace(said, cpus=None, gpus=None)
+    given = config.ray, said, stored.scratch, stored.threads, stored.device
     ray, cluster = fill_workers(*given)
     stored = replace(stored, ray=ray, cluster=cluster)
     if config.data_dir not in (None, stored.data_dir):

@@ -139,6 +139,7 @@ class ScratchProblem(ArchitectureProblem):
         # What is known at each rung: network -> dear objectives and costs.
         self._rungs: dict[str, dict[str, np.ndarray]] = {}
         self._with_weights: set[str] = set()
+        self._failures: dict[str, str] = {}  # networks that have no values, and why
         self._remembered: list[np.ndarray] = []
 
     def remember(self, X: np.ndarray, F: np.ndarray) -> None:
@@ -147,8 +148,11 @@ class ScratchProblem(ArchitectureProblem):
         Arguments as of `ArchitectureProblem.remember`.
         """
         super().remember(X, F)
-        X = self.space.check(X)
+        X, F = self.space.check(X), np.asarray(F)
         self._remembered += list(self.canonical(X[self.feasible(X)]))
+        dear = [self.objectives.index(name) for name in self._dear_objectives]
+        for x in self.canonical(X[(F[:, dear] >= INFEASIBLE).all(axis=1)]):
+            self._failures[self.space.decode(x)] = "it failed"
 
     @property
     def evaluation_images(self) -> int:
@@ -215,7 +219,6 @@ class ScratchProblem(ArchitectureProblem):
         for rung, config in self._ladder():
             scores[alive] = self._measure(X[alive], config)
             best = self._place(rung, X[alive], scores[alive])
-            best &= scores[alive, 0] < INFEASIBLE  # one that failed fails again
             if config is not self.config:
                 alive = alive[best]
             if not len(alive):
@@ -254,7 +257,11 @@ class ScratchProblem(ArchitectureProblem):
         columns = [self.dear.index(name) for name in self._dear_objectives]
         points = np.column_stack([scores[:, columns], self.cheap_values(X)])
         known = self._rungs.setdefault(rung, {})
-        known.update(zip(names, points, strict=True))
+        failed = {name for name, score in zip(names, scores, strict=True) if score[0] >= INFEASIBLE}
+        known.update((n, p) for n, p in zip(names, points, strict=True) if n not in failed)
+        for others in self._rungs.values():  # on lower ones it stood in the way of others
+            for name in failed:
+                others.pop(name, None)
         if rung == WHOLE:
             self._with_weights.update(names)
         best = self._best(known)
@@ -263,6 +270,8 @@ class ScratchProblem(ArchitectureProblem):
     @staticmethod
     def _best(known: Mapping[str, np.ndarray]) -> set[str]:
         """The networks of a rung that none of it dominates."""
+        if not known:
+            return set()
         good = is_nondominated(np.array(list(known.values())), keep_weakly=True)
         return {name for name, is_good in zip(known, good, strict=True) if is_good}
 
@@ -291,7 +300,7 @@ class ScratchProblem(ArchitectureProblem):
             return np.column_stack([scores.error, scores.loss])
         names = [self.space.decode(x) for x in X]
         self._train(X, config)
-        return np.array([_mean(self._of(name, config)) for name in names])
+        return np.array([self._mean(name, config) for name in names])
 
     def train(self, X: np.ndarray, seeds: Sequence[int] | None = None) -> None:
         """Train networks in full; afterwards their weights are there.
@@ -330,21 +339,25 @@ class ScratchProblem(ArchitectureProblem):
         return "" if found is None else found.failed
 
     def failures(self, X: np.ndarray) -> list[str]:
-        """For each of some genomes (n, n_var), why it has no values; "" where it has.
+        """For each of some genomes (n, n_var) that were evaluated, why it has no values; "" else.
 
-        One that has none counts with the worst error and loss there are, and is never on a front.
+        One that has none counts with an error of 100 % and a loss of 100 nats. To pymoo it is
+        feasible; the front of a run leaves it out.
         """
+        if not self._failures:
+            return [""] * len(X)
         names = map(self.space.decode, self.canonical(self.space.check(np.asarray(X))))
-        return [self._failure(name) for name in names]
+        return [self._failures.get(name, "") for name in names]
 
-    def _failure(self, name: str) -> str:
-        for _, config in self._ladder():
-            if config is None:
-                continue
-            for record in self._of(name, config):
-                if record.failed:
-                    return record.failed
-        return ""
+    def _mean(self, name: str, config: ScratchConfig) -> tuple[float, float]:
+        """Error and loss of a network, over all its seeds; the worst there are where one failed."""
+        records = self._of(name, config)
+        for record in records:
+            if record.failed:
+                self._failures[name] = record.failed
+                return INFEASIBLE, INFEASIBLE
+        error, loss = np.mean([(record.error, record.loss) for record in records], axis=0)
+        return float(error), float(loss)
 
     def is_lost(self, network: str, seed: int) -> bool:
         """Whether a full training diverged or failed; arguments as of `weights`."""
@@ -411,7 +424,8 @@ class ScratchProblem(ArchitectureProblem):
             key = self.key(name, seed, config)
             record = self.store.get(key)
             wanted = weights and not self.store.has_weights(key)
-            if record is None or (wanted and not record.lost):
+            # Whoever wants the weights has what failed tried again, on other machines perhaps.
+            if record is None or (wanted and not record.diverged):
                 begin = None if self.begin is None else partial(self.begin[0], x)
                 # Nobody wants the weights of a short training.
                 trial = Trial(name, x, seed, config, key, config is self.config, begin)
@@ -429,8 +443,12 @@ class ScratchProblem(ArchitectureProblem):
             stop=lambda: self.stop(),
             checkpoint=self.store.checkpoint,
         ) as trials:
-            fine = not self.store.empty
-            self._at_work = TrainingsUnderWay(trials, self._keep, any_fine=fine)
+            self._at_work = TrainingsUnderWay(
+                trials,
+                self._keep,
+                any_fine=not self.store.empty,
+                went_well=self.epochs_trained > 0,
+            )
             try:
                 yield self._at_work
             finally:
@@ -446,7 +464,8 @@ class ScratchProblem(ArchitectureProblem):
         training = self._record_of(trial, done)
         weights = dict(getattr(done, "weights", {})) if trial.keeps_weights else {}
         self.store.put(trial.key, training, weights)
-        self.epochs_trained += training.epochs
+        if not training.failed:
+            self.epochs_trained += training.epochs
         if self.on_training is not None:
             self.on_training(training)
 
@@ -526,14 +545,6 @@ class ScratchProblem(ArchitectureProblem):
         if self.begin is not None:
             data["begin"] = self.begin[1]
         return training_key(name, seed, config or self.config, data)
-
-
-def _mean(records: Sequence[Training]) -> tuple[float, float]:
-    """Error and loss of a network, over all its seeds; the worst there are where one failed."""
-    if any(record.failed for record in records):
-        return INFEASIBLE, INFEASIBLE
-    error, loss = np.mean([(record.error, record.loss) for record in records], axis=0)
-    return float(error), float(loss)
 
 
 def _threads() -> int:

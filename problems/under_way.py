@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,8 @@ class TrainingsUnderWay:
     Args:
         trials: who does them.
         keep: told of each that has ended, with what came of it.
-        any_fine: whether one has gone well before.
+        any_fine: whether one has gone well before, wherever.
+        went_well: whether one has by those who do them now.
     """
 
     def __init__(
@@ -33,10 +34,16 @@ class TrainingsUnderWay:
         keep: Callable[[Trial, Trained | TrainingDiverged | TrialFailed], None],
         *,
         any_fine: bool,
+        went_well: bool,
     ) -> None:
         """Nothing is under way."""
-        self._trials, self._keep, self._fine = trials, keep, any_fine
+        self._trials, self._keep = trials, keep
+        self._fine, self._went_well = any_fine, went_well
         self._held: list[tuple[Trial, TrainingDiverged | TrialFailed]] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrainingsUnderWay:
+        """The object itself: pymoo copies problems, and there is one of each training."""
+        return self
 
     def __len__(self) -> int:
         """Trainings that were submitted and are not kept."""
@@ -85,13 +92,14 @@ class TrainingsUnderWay:
         from evonas.training.trainer import TrainingDiverged
         from evonas.training.trials import TrialFailed
 
-        if isinstance(done, TrainingDiverged | TrialFailed) and not self._fine:
+        well = self._went_well if isinstance(done, TrialFailed) else self._fine
+        if isinstance(done, TrainingDiverged | TrialFailed) and not well:
             self._held.append((trial, done))
             return []
         self._keep(trial, done)
         kept = [trial]
         if not isinstance(done, TrainingDiverged | TrialFailed):
-            self._fine = True
+            self._fine = self._went_well = True
             while self._held:
                 self._keep(*self._held[0])
                 kept.append(self._held.pop(0)[0])

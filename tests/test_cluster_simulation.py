@@ -154,3 +154,13 @@ def test_a_table_and_a_figure_are_made_of_measured_times(cluster, tmp_path, monk
     assert figure.stat().st_size > 5000
     times.unlink()
     assert cluster.main() == 2 and "there is no file" in capsys.readouterr().err
+
+
+def test_trials_as_they_were_measured(cluster):
+    measured = np.array([3.0, 1.0, 1.0, 1.0, 2.0])
+    done = cluster.simulate(
+        cluster.Costs(measured), 2, 5, mode="synchronous", generation=5, seed=None
+    )
+    assert done.seconds.tolist() == measured.tolist() and done.makespan == 5.0
+    with pytest.raises(InputError, match="5 trials were measured, not 6"):
+        cluster.simulate(cluster.Costs(measured), 2, 6, mode="synchronous", seed=None)

@@ -11,8 +11,8 @@ from evonas.cluster.connection import Cluster, Node
 from evonas.cluster.kit import Kit, NodeUnfit, check_data
 from evonas.errors import InputError
 
-# Seconds within which every machine has answered.
-WITHIN = 10.0
+# Seconds within which every machine has answered, and within which it has read its images.
+ANSWERS_WITHIN, READS_WITHIN = 10.0, 120.0
 
 
 def check_nodes(cluster: Cluster, kit: Kit) -> None:
@@ -28,8 +28,7 @@ def check_nodes(cluster: Cluster, kit: Kit) -> None:
     """
     if cluster.started:
         return
-    until = time.monotonic() + WITHIN
-    for node, found in _ask(cluster, _version_there(), (), until):
+    for node, found in _ask(cluster, _version_there(), (), ANSWERS_WITHIN):
         if found != kit.version:
             has = f"evonas {found}" if found else "no evonas"
             raise NodeUnfit(
@@ -38,12 +37,11 @@ def check_nodes(cluster: Cluster, kit: Kit) -> None:
             )
     if kit.recipe is not None:
         asked = (dict(kit.recipe), kit.checksum, kit.plugins)
-        for _ in _ask(cluster, check_data, asked, until):
-            pass
+        _ask(cluster, check_data, asked, READS_WITHIN)
 
 
 def _ask(
-    cluster: Cluster, function: Callable[..., Any], given: tuple[Any, ...], until: float
+    cluster: Cluster, function: Callable[..., Any], given: tuple[Any, ...], within: float
 ) -> list[tuple[Node, Any]]:
     """What a function says on each machine."""
     import ray
@@ -57,7 +55,7 @@ def _ask(
         ).remote(*given)
         for node in nodes
     ]
-    told = []
+    told, until = [], time.monotonic() + within
     for node, ref in zip(nodes, refs, strict=True):
         try:
             told.append((node, ray.get(ref, timeout=max(0.1, until - time.monotonic()))))
@@ -65,8 +63,8 @@ def _ask(
             raise NodeUnfit(str(getattr(error, "cause", error))) from None
         except ray.exceptions.GetTimeoutError:
             raise InputError(
-                f"the machine {node.name} of the cluster does not answer within {WITHIN:g} s; see "
-                "`ray status`, and stop Ray there if it is gone"
+                f"the machine {node.name} of the cluster does not answer within {within:g} s; see "
+                "`ray status`, and stop Ray there if it is gone or cannot read its data"
             ) from None
         except ray.exceptions.RayError as error:
             raise InputError(

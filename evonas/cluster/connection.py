@@ -47,26 +47,52 @@ class Cluster:
 
     Attributes:
         address: of the cluster, in Ray's words.
-        workers: trials at the same time.
+        asked: trials at the same time; None for as many as there is room for.
         cpus: CPUs, and threads, of each.
         gpus: GPUs of each; above 0 they train on CUDA.
         started: whether it was started here, for this.
-        room: how many such workers fit on it.
         holders: called to let CPUs and GPUs go that are held between two pieces of work.
     """
 
     address: str
-    workers: int
+    asked: int | None = None
     cpus: int = 1
     gpus: float = 0.0
     started: bool = False
-    room: int = 1
     holders: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def room(self) -> int:
+        """How many trials fit on the machines that are there now."""
+        return sum(_fit(node, self.cpus, self.gpus) for node in alive())
+
+    @property
+    def most_on_a_machine(self) -> int:
+        """How many of them may be on one machine."""
+        most = max((_fit(node, self.cpus, self.gpus) for node in alive()), default=1)
+        return max(1, min(most, self.workers))
+
+    @property
+    def workers(self) -> int:
+        """Trials at the same time, now: machines may come and go."""
+        return self.asked or max(1, self.room)
 
     @property
     def device(self) -> str:
         """Where a worker computes: "cuda" or "cpu"."""
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def summary(self) -> str:
+        """What there is, in a line."""
+        each = f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"
+        each += f" and {self.gpus:g} GPU{'s' if self.gpus > 1 else ''}" if self.gpus else ""
+        nodes, room = len(self.nodes()), self.room
+        there = f"room for {room} workers of {each}"
+        where = f"on {nodes} machine{'s' if nodes > 1 else ''}"
+        more = (self.asked or 0) - room
+        waits = f"; {more} more wait for others" if more > 0 else ""
+        return f"cluster: {there} {where}{waits}"
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -98,7 +124,8 @@ def connect(
     Args:
         address: "local" (start one on this machine), "auto" (the one that this machine belongs to),
             or that of its head, such as "10.0.0.1:6379".
-        workers: trials at the same time; by default as many as fit.
+        workers: trials at the same time; those that there is no room for wait for machines to
+            come. By default as many as fit.
         cpus: CPUs of each trial.
         gpus: GPUs of each trial; may be a share, such as 0.5.
 
@@ -122,17 +149,10 @@ def connect(
         else:
             _join(address)
     try:
-        slots = sum(_fit(node, cpus, gpus) for node in alive())
-        if not slots:
+        cluster = Cluster(address, workers, cpus, gpus, started=not there and address == LOCAL)
+        if not cluster.room:
             raise _too_small(cpus, gpus)
-        yield Cluster(
-            address,
-            min(workers or slots, slots),
-            cpus,
-            gpus,
-            started=not there and address == LOCAL,
-            room=slots,
-        )
+        yield cluster
     finally:
         if not there:
             ray.shutdown()
@@ -217,10 +237,7 @@ def _join(address: str) -> None:
         why = said[-1].strip().partition(". ")[0] if said else "it cannot be connected to"
         raise _nobody(address, why)
     _show_token()
-    try:
-        _init(ray, address=address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _nobody(address, str(error).splitlines()[0]) from None
+    _init(ray, address=address)
 
 
 _TRY = """
@@ -237,17 +254,26 @@ def _nobody(address: str, why: str) -> InputError:
     return InputError(
         f"no Ray cluster answers {where} ({why}); start one (ray start --head), correct the "
         "address, set RAY_AUTH_TOKEN where it asks for a token, or give --ray alone to start one "
-        "for this run"
+        "for this run, or --ray off to do without"
     )
 
 
 def _init(ray: Any, **given: Any) -> None:
-    ray.init(
-        include_dashboard=False if given["address"] == LOCAL else None,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **given,
-    )
+    local = given["address"] == LOCAL
+    try:
+        ray.init(
+            include_dashboard=False if local else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **given,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        why = " ".join(str(error).split())[:300]
+        if local:
+            raise InputError(
+                f"Ray cannot be started on this machine ({why}); see /tmp/ray"
+            ) from None
+        raise _nobody(given["address"], why) from None
 
 
 def _token_environment() -> dict[str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from evonas.cluster.check import in_a_line
 from evonas.cluster.desk import open_desk
+from evonas.errors import InputError
 
 if TYPE_CHECKING:
     from evonas.training import Trainer
@@ -67,7 +69,13 @@ class Course:
 
         from evonas.training import Checkpoint
 
-        news = ray.get(self.desk.news.remote(self.step, self.stop()))
+        try:
+            news = ray.get(self.desk.news.remote(self.step, self.stop()))
+        except ray.exceptions.RayError as error:
+            raise InputError(
+                f"the cluster was lost at step {self.step} of {self.steps} ({in_a_line(error)}); "
+                "go on with --resume"
+            ) from None
         if news.state is not None:
             self.step, self.state = news.kept, news.state
             if self._path:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Kit:
         recipe: arguments of `get_data`; None where images travel.
         images: where images travel, a list of the one reference to them in the object store.
         checksum: of the data.
+        images_seen: training and validation images, how many.
         device: "cpu" or "cuda".
     """
 
@@ -50,21 +51,27 @@ class Kit:
     recipe: Mapping[str, Any] | None
     images: list[Any]
     checksum: str
+    images_seen: tuple[int, int]
     device: str
 
     @classmethod
     def of(cls, space: SearchSpace, data: SearchData, device: str) -> Kit:
         """Pack; images without a recipe are put into the object store."""
         import ray
+        from ray import cloudpickle
 
-        images = [] if data.recipe is not None else [ray.put(data.to("cpu"))]
-        stored = pickle.dumps(space)
-        return cls(__version__, plugins(), stored, data.recipe, images, data.checksum, device)
+        arguments = data.arguments
+        images = [] if arguments is not None else [ray.put(replace(data, recipe=None).to("cpu"))]
+        stored = cloudpickle.dumps(space)  # classes of a notebook go with it
+        seen = len(data.train), len(data.validation)
+        known = arguments, images, data.checksum, seen
+        return cls(__version__, plugins(), stored, *known, device)
 
     @property
     def digest(self) -> str:
         """Equal for kits of the same content."""
-        told = repr((self.version, self.plugins, self.recipe, self.checksum, self.device))
+        of = (self.recipe, self.checksum, self.images_seen, *map(str, self.images))
+        told = repr((self.version, self.plugins, of, self.device))
         return hashlib.sha256(told.encode() + self.space).hexdigest()
 
     def open(self) -> tuple[SearchSpace, SearchData]:
@@ -77,7 +84,7 @@ class Kit:
         if digest not in _OPENED:
             check_version(self.version)
             for plugin in self.plugins:
-                plugin.run()
+                plugin.run_once()
             space = pickle.loads(self.space)
             data = self._data()
             while len(_OPENED) >= KEPT:
@@ -94,9 +101,13 @@ class Kit:
             return ray.get(self.images[0]).to(self.device)
         try:
             data = get_data(**local_recipe(self.recipe), device=self.device)
+        except NodeUnfit:
+            raise
         except InputError as error:
             raise _unfit(str(error)) from None
         check_images(data.checksum, self.checksum, data.name)
+        if (len(data.train), len(data.validation)) != self.images_seen:
+            raise _unfit(f"it splits '{data.name}' in another way; install the same evonas there")
         return data
 
 
@@ -139,7 +150,7 @@ def check_data(recipe: Mapping[str, Any], checksum: str, ran: tuple[Plugin, ...]
 
     try:
         for plugin in ran:
-            plugin.run()
+            plugin.run_once()
         given = local_recipe(recipe)
         request = Request(data_dir=given["data_dir"], image_size=given["image_size"])
         part = find_data(given["name"]).read_search(request)

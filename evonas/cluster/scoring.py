@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evonas.cluster.actors import Actors
 from evonas.cluster.check import in_a_line
 from evonas.cluster.connection import Cluster
 from evonas.cluster.kit import Kit
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from evonas.supernet.scores import Outcomes, Scores
 
 Genomes = Sequence[tuple[int, ...]]
+Part = tuple[Genomes, list[int] | None]
+
+# Of the memory that is free where an actor is, the share that all actors there may keep
+# activations in; and the most, in bytes, of one.
+KEPT_SHARE, MOST_KEPT = 1 / 4, 2 << 30
+
+_VERSIONS = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +41,7 @@ class Weights:
         arrays: a list of the one reference to them.
     """
 
-    version: tuple[int, int]
+    version: int
     width: float
     arrays: list[Any]
 
@@ -42,20 +51,22 @@ class ClusterScoring:
 
     A population is cut along its prefix tree, a part for each actor, so that networks that start
     alike still share layers. Weights go into the object store once for each state of the training.
-    What scores are does not depend on how a population is cut. A killed actor is started again, and
-    its part scored by whoever is free.
+    What scores are does not depend on how a population is cut. A killed actor is replaced, and its
+    part scored by whoever is free.
 
     Args:
         cluster: connected.
-        memory: bytes of activations that each actor keeps for later populations.
+        memory: bytes of activations that each actor keeps for later populations, at most; by
+            default 2 GiB, and all actors of a machine no more than a quarter of what is free there.
     """
 
-    def __init__(self, cluster: Cluster, *, memory: float = 0.0) -> None:
+    def __init__(self, cluster: Cluster, *, memory: float | None = None) -> None:
         """Nothing is started yet."""
         self.cluster, self.memory = cluster, memory
-        self._actors: list[Any] = []
+        self._actors: Actors | None = None
         self._of: tuple[Any, ...] = ()  # what the actors were made for
         self._weights: Weights | None = None
+        self._state: tuple[Any, ...] = ()  # whose weights these are
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ClusterScoring:
         """The object itself: pymoo copies problems, and there is one cluster."""
@@ -94,50 +105,51 @@ class ClusterScoring:
 
     def release(self) -> None:
         """End the actors; they are started again when they are needed."""
-        import ray
-
-        for actor in self._actors:
-            ray.kill(actor)
-        self._actors, self._of = [], ()
+        if self._actors is not None:
+            self._actors.end()
+        self._actors, self._of = None, ()
 
     # -- the parts ----------------------------------------------------------------------------
 
-    def _do(self, supernet: Supernet, parts: list[tuple[Genomes, list[int] | None]]) -> list[Any]:
+    def _do(self, supernet: Supernet, parts: list[Part]) -> list[Any]:
         """What the actors say of each part, in order."""
-        weights, actors = self._weights_of(supernet), self._actors_for(supernet)
-        work = _Parts(actors[: len(parts)], weights, deque(enumerate(parts)))
-        return [work.told[i] for i in work.all()]
+        if not parts:
+            return []
+        weights = self._weights_of(supernet)
+        work = _Parts(self._actors_for(supernet), weights, deque(enumerate(parts)))
+        return work.all()
 
     def _weights_of(self, supernet: Supernet) -> Weights:
         import ray
 
-        version = id(supernet), supernet.trained_steps
-        if self._weights is None or self._weights.version != version:
-            state = supernet.network.state_dict()
-            arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
-            self._weights = Weights(version, supernet.width, [ray.put(arrays)])
+        tensors = supernet.network.state_dict()
+        changes = sum(value._version for value in tensors.values())
+        state = supernet, supernet.trained_steps, changes
+        if self._weights is None or not _same(state, self._state):
+            arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+            self._weights = Weights(next(_VERSIONS), supernet.width, [ray.put(arrays)])
+            self._state = state
         return self._weights
 
-    def _actors_for(self, supernet: Supernet) -> list[Any]:
+    def _actors_for(self, supernet: Supernet) -> Actors:
         import ray
         import torch
 
-        made_for = id(supernet.space), supernet.data.checksum, torch.get_num_threads()
-        if self._of != made_for:
+        cluster, threads = self.cluster, torch.get_num_threads()
+        made_for = supernet.space, supernet.data, supernet.width, threads
+        if self._actors is None or not _same(made_for, self._of):
             self.release()
-            self.cluster.let_go()
-            kit = Kit.of(supernet.space, supernet.data, self.cluster.device)
+            cluster.let_go()
+            kit = Kit.of(supernet.space, supernet.data, cluster.device)
             # Statistics are added up by as many threads as the run has, which may be more than an
             # actor's CPUs: those that wait are to sleep.
             actor = ray.remote(
-                max_restarts=-1,
-                runtime_env={"env_vars": {"OMP_WAIT_POLICY": "passive"}},
-                **self.cluster.resources,
+                runtime_env={"env_vars": {"OMP_WAIT_POLICY": "passive"}}, **cluster.resources
             )(EvonasScorer)
-            given = kit, self.cluster.cpus, torch.get_num_threads(), self.memory
-            self._actors = [actor.remote(*given) for _ in range(self.cluster.workers)]
+            given = kit, cluster.cpus, threads, self.memory, cluster.most_on_a_machine
+            self._actors = Actors(lambda: actor.remote(*given), cluster.workers)
             self._of = made_for
-            self.cluster.holders.append(self.release)
+            cluster.holders.append(self.release)
         return self._actors
 
 
@@ -146,45 +158,66 @@ class _Parts:
     """Parts of a population, and the actors that score them.
 
     Attributes:
-        actors: those that are free.
+        actors: of the cluster.
         weights: of the supernet.
         queue: parts with their numbers.
     """
 
-    actors: list[Any]
+    actors: Actors
     weights: Weights
-    queue: deque[tuple[int, tuple[Genomes, list[int] | None]]]
+    queue: deque[tuple[int, Part]]
     told: dict[int, Any] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
+    running: dict[Any, tuple[Any, int, Part]] = field(default_factory=dict)
+    alive: set[Any] = field(default_factory=set)  # actors that have answered meanwhile
 
-    def all(self) -> range:
-        """Wait for all; the numbers of the parts."""
+    def all(self) -> list[Any]:
+        """Wait for all; what was said of each, in order."""
         import ray
 
-        free = list(self.actors)
-        running: dict[Any, tuple[Any, int, Any]] = {}
-        parts = range(len(self.queue))
-        while self.queue or running:
-            while self.queue and free:
+        parts = len(self.queue)
+        while self.queue or self.running:
+            while self.queue and self.actors.free:
                 number, part = self.queue.popleft()
-                actor = free.pop(0)
-                running[actor.score.remote(self.weights, *part)] = actor, number, part
-            (ref,), _ = ray.wait(list(running), num_returns=1)
-            actor, number, part = running.pop(ref)
-            try:
-                self.told[number] = ray.get(ref)
-            except InputError as error:
-                raise getattr(error, "cause", error) from None
-            except ray.exceptions.RayError as error:
-                self.failed[number] = self.failed.get(number, 0) + 1
-                if self.failed[number] == ATTEMPTS:
-                    raise InputError(
-                        f"{len(part[0])} networks could not be scored: it failed {ATTEMPTS} times "
-                        f"on the cluster, the last time by {in_a_line(error)}"
-                    ) from None
+                actor = self.actors.free.pop(0)
+                self.running[actor.score.remote(self.weights, *part)] = actor, number, part
+            waited = [*self.running, *self.actors.opening]
+            (ref,), _ = ray.wait(waited, num_returns=1)
+            if ref in self.actors.opening:
+                self.alive.add(self.actors.opening[ref])
+                self.actors.opened(ref)
+            else:
+                self._take(ref)
+        return [self.told[number] for number in range(parts)]
+
+    def _take(self, ref: Any) -> None:
+        import ray
+
+        actor, number, part = self.running.pop(ref)
+        try:
+            self.told[number] = ray.get(ref)
+            self.actors.free.append(actor)
+            self.alive.add(actor)
+            return
+        except InputError as error:
+            self.actors.free.append(actor)
+            raise getattr(error, "cause", error) from None
+        except ray.exceptions.RayActorError as error:
+            said = in_a_line(error)
+            self.actors.replace(actor)
+            if actor not in self.alive:  # it may have died before it was asked
                 self.queue.appendleft((number, part))
-            free.append(actor)  # one that died comes back, and is last in line
-        return parts
+                return
+        except ray.exceptions.RayError as error:
+            said = in_a_line(error)
+            self.actors.free.append(actor)
+        self.failed[number] = self.failed.get(number, 0) + 1
+        if self.failed[number] == ATTEMPTS:
+            raise InputError(
+                f"{len(part[0])} networks could not be scored: it failed {ATTEMPTS} times on the "
+                f"cluster, the last time by {said}"
+            )
+        self.queue.appendleft((number, part))
 
 
 class EvonasScorer:
@@ -194,18 +227,34 @@ class EvonasScorer:
         kit: space and data.
         threads: of the CPU.
         summed_by: threads of the run, by which statistics are added up.
-        memory: bytes of activations that are kept.
+        memory: bytes of activations that are kept, at most; None for what is usual.
+        beside: actors that may share the machine's memory.
     """
 
-    def __init__(self, kit: Kit, threads: int, summed_by: int, memory: float) -> None:
-        """Read the data; weights come later."""
+    def __init__(
+        self, kit: Kit, threads: int, summed_by: int, memory: float | None, beside: int
+    ) -> None:
+        """Nothing is read yet."""
+        self.kit, self.threads, self.summed_by = kit, threads, summed_by
+        self.memory, self.beside = memory, beside
+        self.supernet: Supernet | None = None
+        self.version: int | None = None
+
+    def open(self) -> None:
+        """Read the data; weights come later.
+
+        Raises:
+            NodeUnfit: this machine cannot do the run's work.
+        """
         import torch
 
-        torch.set_num_threads(threads)
-        self.space, self.data = kit.open()
-        self.summed_by, self.memory = summed_by, memory
-        self.supernet: Supernet | None = None
-        self.version: tuple[int, int] | None = None
+        from evonas.data.memory import free_memory
+
+        torch.set_num_threads(self.threads)
+        self.space, self.data = self.kit.open()
+        if self.memory is None:
+            free = free_memory(self.data.train.device) * KEPT_SHARE / self.beside
+            self.memory = min(MOST_KEPT, free)
 
     def score(
         self, weights: Weights, genomes: Genomes, batches: Sequence[int] | None
@@ -243,8 +292,15 @@ class EvonasScorer:
             state = {name: torch.tensor(value) for name, value in arrays.items()}
             self.supernet.network.load_state_dict(state)
             self.version = weights.version
-            self.activations = Activations(self.memory)
+            self.activations = Activations(self.memory or 0.0)
         return self.supernet
+
+
+def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two tuples hold the same objects; numbers are compared by value."""
+    return len(one) == len(other) and all(
+        a == b if isinstance(a, int | float) else a is b for a, b in zip(one, other, strict=True)
+    )
 
 
 def _texts(X: np.ndarray) -> list[tuple[int, ...]]:

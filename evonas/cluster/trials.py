@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 
 # A trial that has failed so often is not tried again.
 ATTEMPTS = 3
+# Trials given up in a row, with nothing going well in between, that are no fault of networks.
+GIVEN_UP = 10
 # Seconds between two looks at the stop flag.
 LOOK = 0.2
+# Seconds between two looks at how many machines there are.
+ROOM_EVERY = 5.0
 
 
 class ClusterTrainers:
@@ -47,6 +54,7 @@ class ClusterTrainers:
     def __init__(self, cluster: Cluster) -> None:
         """Nothing is sent yet."""
         self.cluster, self.task = cluster, evonas_trial
+        self._packed: tuple[Any, ...] = ()  # space, data, and the kit of them
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ClusterTrainers:
         """The object itself: pymoo copies problems, and there is one cluster."""
@@ -66,7 +74,10 @@ class ClusterTrainers:
         import ray
 
         self.cluster.let_go()
-        kit = ray.put(Kit.of(space, data, self.cluster.device))
+        if not self._packed or self._packed[0] is not space or self._packed[1] is not data:
+            kit = ray.put(Kit.of(space, data, self.cluster.device))
+            self._packed = space, data, kit
+        kit = self._packed[2]
         task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **self.cluster.resources)(
             self.task
         )
@@ -83,6 +94,7 @@ class _Attempts:
 
     trial: Trial
     errors: list[str] = field(default_factory=list)
+    machines: set[str] = field(default_factory=set)  # those on which it did, where that is known
 
 
 @dataclass(eq=False)
@@ -94,15 +106,24 @@ class _ClusterTrials:
     queue: deque[_Attempts] = field(default_factory=deque)
     running: dict[Any, _Attempts] = field(default_factory=dict)
     retried: int = 0
+    given_up: int = 0  # in a row
+    _looked: tuple[float, int] = (-math.inf, 0)  # when, and how many workers there was room for
+
+    @property
+    def room(self) -> int:
+        if time.monotonic() - self._looked[0] > ROOM_EVERY:
+            self._looked = time.monotonic(), self.cluster.room
+        return self._looked[1]
 
     @property
     def slots(self) -> int:
-        return self.cluster.workers
+        return self.cluster.asked or max(1, self.room)
 
     @property
     def load(self) -> dict[str, int]:
         again = {"retried": self.retried} if self.retried else {}
-        return {"workers": len(self.running), "queued": len(self.queue), **again}
+        busy = min(len(self.running), self.room)
+        return {"workers": busy, "queued": len(self) - busy, **again}
 
     def __len__(self) -> int:
         return len(self.queue) + len(self.running)
@@ -114,30 +135,55 @@ class _ClusterTrials:
     def ended(self) -> tuple[Trial, Ended]:
         import ray
 
-        while not self.stop():
-            self._fill()
-            ready, _ = ray.wait(list(self.running), num_returns=1, timeout=LOOK)
-            if not ready:
-                continue
-            attempts = self.running.pop(ready[0])
+        while True:
+            stop = self.stop()
+            if not stop:
+                self._fill()
+            if self.running:
+                # What has ended by the time of a stop is told.
+                ready, _ = ray.wait(list(self.running), timeout=0 if stop else LOOK)
+                told = self._told(ready[0]) if ready else None
+                if told:
+                    return told
+                if ready:
+                    continue
+            if stop:
+                self.cancel()
+                return self.queue.popleft().trial, None
+
+    def _told(self, ref: Any) -> tuple[Trial, Ended] | None:
+        """What has come of a task; None where it is to be done again."""
+        import ray
+
+        attempts = self.running.pop(ref)
+        if not self.stop():
             self._fill()  # before the result is looked at, so that no worker waits for that
-            try:
-                done = ray.get(ready[0])
-            except InputError as error:  # of the settings or a machine, not of this trial
-                raise getattr(error, "cause", error) from None
-            except ray.exceptions.RayError as error:
+        try:
+            done = ray.get(ref)
+        except InputError as error:  # of the settings or a machine, not of this trial
+            raise getattr(error, "cause", error) from None
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, BrokenOff):
+                attempts.machines.add(cause.machine)
+                attempts.errors.append(str(cause))
+            else:
                 attempts.errors.append(in_a_line(error))
-                if len(attempts.errors) == ATTEMPTS:
-                    return attempts.trial, TrialFailed(
-                        f"it failed {ATTEMPTS} times, the last time by {attempts.errors[-1]}"
-                    )
-                self.retried += 1
-                self.queue.appendleft(attempts)
-                continue
+        else:
+            self.given_up = 0
             return attempts.trial, done
-        self.cancel()
-        left = self.queue.popleft()
-        return left.trial, None
+        if len(attempts.errors) < ATTEMPTS:
+            self.retried += 1
+            self.queue.appendleft(attempts)
+            return None
+        self.given_up += 1
+        why = f"it failed {ATTEMPTS} times, the last time by {attempts.errors[-1]}"
+        if self.given_up == GIVEN_UP:
+            raise InputError(
+                f"{GIVEN_UP} trainings in a row came to nothing; of {attempts.trial.network} "
+                f"{why}; see to the machines of the cluster, and go on with --resume"
+            )
+        return attempts.trial, TrialFailed(why)
 
     def cancel(self) -> None:
         """End what is under way; it goes back to the queue."""
@@ -154,8 +200,37 @@ class _ClusterTrials:
             trial = attempts.trial
             weights = dict(trial.begin()) if trial.begin else None
             sent = replace(trial, begin=None)
-            ref = self.task.remote(self.kit, sent, weights, self.cluster.cpus)
+            task = self.task
+            if attempts.errors:
+                task = task.options(scheduling_strategy=self._elsewhere(attempts))
+            ref = task.remote(self.kit, sent, weights, self.cluster.cpus)
             self.running[ref] = attempts
+
+    def _elsewhere(self, attempts: _Attempts) -> Any:
+        """Where to try again: another machine, where there is one and it is known which that is."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = [node.id for node in self.cluster.nodes() if node.id not in attempts.machines]
+        if not nodes:
+            return "SPREAD"
+        return NodeAffinitySchedulingStrategy(random.choice(nodes), soft=True)
+
+
+class BrokenOff(Exception):
+    """A training raised something; the message is what, in a line.
+
+    Attributes:
+        machine: Ray's name of the one that it did on.
+    """
+
+    def __init__(self, what: str, machine: str) -> None:
+        """Both travel."""
+        super().__init__(what, machine)
+        self.machine = machine
+
+    def __str__(self) -> str:
+        """What was raised."""
+        return str(self.args[0])
 
 
 def evonas_trial(
@@ -169,6 +244,7 @@ def evonas_trial(
         weights: these, where it has some.
         threads: of the CPU.
     """
+    import ray
     import torch
 
     from evonas.training.scratch import Trained
@@ -176,7 +252,13 @@ def evonas_trial(
     torch.set_num_threads(threads)
     space, data = kit.open()
     begin = None if weights is None else lambda: weights
-    done = do_trial(replace(trial, begin=begin), space, data)
+    try:
+        done = do_trial(replace(trial, begin=begin), space, data)
+    except InputError:
+        raise
+    except Exception as error:
+        machine = ray.get_runtime_context().get_node_id()
+        raise BrokenOff(in_a_line(error), machine) from None
     if isinstance(done, Trained) and not trial.keeps_weights:
         return replace(done, weights={})
     return done

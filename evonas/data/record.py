@@ -13,6 +13,20 @@ from evonas.data.images import Images
 from evonas.data.policy import Augmentation
 
 
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How another process gets the same images.
+
+    Attributes:
+        arguments: of `get_data`, without a device.
+        parts: training and validation images that they gave here; a `SearchData` that was made of
+            others by hand is not theirs.
+    """
+
+    arguments: Mapping[str, Any]
+    parts: tuple[Images, Images]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SearchData:
     """What a search sees of a data set. Immutable, and copied by nobody.
@@ -24,8 +38,8 @@ class SearchData:
         class_names: one for each class.
         checksum: of the images that training and validation are cut from, 32 hex digits; the
             same for every size of the two.
-        recipe: arguments of `get_data`, without a device, that give the same images elsewhere;
-            None where there are none, as of a user's own tensors.
+        recipe: how another process gets the same images; None where it cannot, as of a user's own
+            tensors.
     """
 
     name: str
@@ -33,7 +47,7 @@ class SearchData:
     validation: Images
     class_names: tuple[str, ...]
     checksum: str
-    recipe: Mapping[str, Any] | None = None
+    recipe: Recipe | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The object itself: it never changes, and copies of a data set would fill a device."""
@@ -41,7 +55,21 @@ class SearchData:
 
     def to(self, device: str | torch.device) -> Self:
         """The same data on another device."""
-        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
+        train, validation = self.train.to(device), self.validation.to(device)
+        arguments = self.arguments
+        recipe = None if arguments is None else Recipe(arguments, (train, validation))
+        return replace(self, train=train, validation=validation, recipe=recipe)
+
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """Of `get_data`, that give the very same images in another process; None for none."""
+        recipe = self.recipe
+        if recipe is None:
+            return None
+        train, validation = recipe.parts
+        if train is not self.train or validation is not self.validation:
+            return None
+        return recipe.arguments
 
     @property
     def num_classes(self) -> int:

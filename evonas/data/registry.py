@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from evonas.data.folder import FOLDER
 from evonas.data.policy import Augmentation
 from evonas.data.source import DataSet, Request
 from evonas.errors import InputError, unknown
+from evonas.plugins import plugins
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,9 @@ _DATA_SETS: dict[str, DataSet] = {
         FOLDER,
     )
 }
+
+
+_OURS = tuple(_DATA_SETS.values())
 
 
 def list_data() -> list[str]:
@@ -101,6 +106,7 @@ def get_data(
     data_set = find_data(name) if isinstance(name, str) else name
     request = Request(data_dir=data_dir, image_size=image_size)
     from evonas.data.assemble import search_data
+    from evonas.data.record import Recipe
 
     data = search_data(
         data_set,
@@ -112,14 +118,19 @@ def get_data(
         memory_limit=memory_limit,
         workers=workers,
     )
-    if _DATA_SETS.get(data_set.name) is not data_set:
+    if _DATA_SETS.get(data_set.name) is not data_set or not _known_elsewhere(data_set):
         return data
-    recipe = {
+    arguments = {
         "name": data_set.name,
-        "data_dir": None if data_dir is None else str(data_dir),
+        "data_dir": None if data_dir is None else os.path.abspath(Path(data_dir).expanduser()),
         "validation": validation,
         "train_images": train_images,
         "image_size": image_size,
         "augmentation": augmentation,
     }
-    return replace(data, recipe=recipe)
+    return replace(data, recipe=Recipe(arguments, (data.train, data.validation)))
+
+
+def _known_elsewhere(data_set: DataSet) -> bool:
+    """Whether another process knows it by its name: one of ours, or of a plugin that was run."""
+    return data_set in _OURS or data_set.read_search.__module__ in {p.module for p in plugins()}

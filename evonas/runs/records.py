@@ -26,6 +26,7 @@ generation is what the algorithm was told at once: the results since the one bef
 `generation` of an `ask` line is the one that it came after, from 0.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,6 +175,7 @@ class Search:
     scale: Scale | None = None
     asynchronous: bool = False
     asks: list[Ask] = field(default_factory=list)
+    _waiting: Counter[tuple[float, ...]] = field(default_factory=Counter, repr=False)
 
     def to_line(self) -> dict[str, Any]:
         """The journal's line that it begins with."""
@@ -189,11 +191,24 @@ class Search:
     @property
     def waiting(self) -> list[list[float]]:
         """Genomes that an asynchronous search asked for, and that have no result."""
-        left = [genome for ask in self.asks for genome in ask.genomes]
-        for generation in self.generations:
-            for genome in generation.genomes:
-                left.remove(genome)
-        return left
+        return [list(genome) for genome in self._waiting.elements()]
+
+    def ask(self, ask: Ask) -> None:
+        """Take what an asynchronous search asks for."""
+        self.asks.append(ask)
+        self._waiting.update(map(tuple, ask.genomes))
+
+    def answer(self, generation: Generation, result: Result) -> None:
+        """Take a result of an asynchronous search into a generation.
+
+        Raises:
+            ValueError: it was not asked for, or has a result.
+        """
+        if not self._waiting[result.genome]:
+            raise ValueError("a result of a genome that was not asked for, or had one")
+        self._waiting[result.genome] -= 1
+        generation.genomes.append(list(result.genome))
+        generation.results.append(result)
 
     @property
     def finished(self) -> bool:
@@ -303,17 +318,13 @@ def _take_asynchronous(search: Search, line: Mapping[str, Any]) -> None:
             raise ValueError(f"an ask after generation {line['generation']} out of order")
         genomes = [list(g) for g in line["genomes"]]
         random_state = dict(line["random_state"])
-        search.asks.append(Ask(number, genomes, random_state, line.get("state")))
+        search.ask(Ask(number, genomes, random_state, line.get("state")))
         return
     if int(line["generation"]) != number + 1:
         raise ValueError(f"a result of generation {line['generation']} out of order")
     if not open_generation:
         search.generations.append(Generation(number + 1, [], {}))
-    result = Result.from_line(line, search.objectives)
-    if list(result.genome) not in search.waiting:
-        raise ValueError("a result of a genome that was not asked for, or had one")
-    search.generations[-1].genomes.append(list(result.genome))
-    search.generations[-1].results.append(result)
+    search.answer(search.generations[-1], Result.from_line(line, search.objectives))
 
 
 def distinct_results(searches: Iterable[Search]) -> list[Result]:

@@ -102,7 +102,7 @@ class SteadyLoop(Loop):
             self.algorithm.search_state(),
         )
         self.journal.append([ask.to_line()])
-        asks.append(ask)
+        self.search.ask(ask)
         self._wait_for(infills)
         under_way.begin(infills.get("X"))
 
@@ -127,7 +127,9 @@ class SteadyLoop(Loop):
         else:
             X, seconds = under_way.ended()
             results = self._evaluate(number, X, seconds)
-            recorded = Generation(number, [list(r.genome) for r in results], {}, results)
+            recorded = Generation(number, [], {})
+            for result in results:
+                self.search.answer(recorded, result)
             generations.append(recorded)
         members = Population.create(*[self._taken(x) for x in X])
         report = self._report(number, members, recorded.results, recorded)

@@ -34,8 +34,13 @@ def on_cluster(ray: str | None, settings: ClusterConfig) -> Iterator[Cluster | N
         yield cluster
 
 
-def use_cluster(workspace: Workspace, cluster: Cluster | None) -> None:
+def use_cluster(workspace: Workspace, cluster: Cluster | None, *, begins: bool = False) -> None:
     """Have a run's trainings and scores made on a cluster; sees that its machines can.
+
+    Args:
+        workspace: of the run.
+        cluster: connected; None for none.
+        begins: whether its shared weights are still to be trained.
 
     Raises:
         InputError: a machine lacks the data, or has another evonas.
@@ -44,7 +49,7 @@ def use_cluster(workspace: Workspace, cluster: Cluster | None) -> None:
     if cluster is None or isinstance(problem, TabularProblem):
         return
     wanted = workspace.config.cluster.training_workers or 0
-    if wanted > cluster.room:
+    if begins and wanted > cluster.room:
         raise InputError(
             f"the cluster has room for {cluster.room} of {wanted} workers that train the shared "
             "weights; give a smaller --cluster.training-workers"

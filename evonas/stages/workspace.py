@@ -161,7 +161,7 @@ class Workspace:
         if isinstance(problem, ScratchProblem):
             problem.trainers = ClusterTrainers(self.cluster)
         if isinstance(problem, SupernetProblem) and problem.scoring is None:
-            problem.scoring = ClusterScoring(self.cluster, memory=problem.memory_for_activations)
+            problem.scoring = ClusterScoring(self.cluster, memory=problem.memory)
 
     def settled_scratch(self, scratch: ScratchConfig) -> ScratchConfig:
         """All numbers by which single networks are trained on the images of the supernet.

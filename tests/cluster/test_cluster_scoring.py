@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def X(trained):
 
 @pytest.fixture
 def scoring(cluster):
-    made = ClusterScoring(cluster, memory=1e8)
+    made = ClusterScoring(cluster)
     yield made
     made.release()
 
@@ -49,10 +50,10 @@ def test_scores_are_those_of_this_process(make, X, scoring):
     there.scoring = scoring
     assert np.array_equal(there.evaluate(X), here.evaluate(X))
     # The actors stay, and so do the activations of early layers.
-    actors = list(scoring._actors)
+    actors = scoring._actors
     more = X[::-1][:20] // 2
     assert np.array_equal(there.evaluate(more), here.evaluate(more))
-    assert scoring._actors == actors
+    assert scoring._actors is actors and len(actors.free) == 2
 
 
 def test_statistics_are_added_up_as_by_the_threads_of_the_run(make, X, scoring, two_threads):
@@ -107,6 +108,35 @@ def test_an_actor_that_is_killed_is_replaced(make, scoring, trained):
     assert killed and np.array_equal(F, here.evaluate(X))
 
 
+def test_the_only_actor_is_killed(make, cluster, trained):
+    """A call to an actor that begins anew fails at once; it is waited for."""
+    X = trained.space.sample(800, np.random.default_rng(3))
+    here, there = make(), make()
+    there.scoring = scoring = ClusterScoring(replace(cluster, asked=1))
+    there.evaluate(X[:2])
+    for pid in processes_of("ray::EvonasScorer"):  # while it has nothing to do
+        os.kill(pid, signal.SIGKILL)
+    assert np.array_equal(there.evaluate(X), here.evaluate(X))
+    scoring.release()
+
+
+def test_other_weights_of_the_same_object(make, X, scoring, few_digits):
+    supernet = Supernet(get_space("tiny", 10, few_digits.input_shape), few_digits, seed=4)
+    supernet.trained_steps = 1
+    assert scoring.evaluate(supernet, X).loss.tolist() == supernet.evaluate(X).loss.tolist()
+    with torch.no_grad():
+        for parameter in supernet.network.parameters():
+            parameter.mul_(1.1)
+    assert scoring.evaluate(supernet, X).loss.tolist() == supernet.evaluate(X).loss.tolist()
+    thin = Supernet(supernet.space, few_digits, 0.5, seed=4)
+    thin.trained_steps = 1
+    assert scoring.evaluate(thin, X).loss.tolist() == thin.evaluate(X).loss.tolist()
+    fewer = replace(few_digits, validation=few_digits.validation.take(40))
+    small = Supernet(supernet.space, fewer, 0.5, seed=4)
+    small.trained_steps = 1
+    assert scoring.evaluate(small, X).loss.tolist() == small.evaluate(X).loss.tolist()
+
+
 def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
     import ray
 
@@ -115,6 +145,9 @@ def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
 
     class Broken:
         def __init__(self, *given):
+            pass
+
+        def open(self):
             pass
 
         def score(self, *given):

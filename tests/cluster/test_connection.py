@@ -1,18 +1,23 @@
 """What a cluster cannot do is one line, before anything has begun."""
 
-import dataclasses
 import http.server
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from evonas import plugins as plugin_module
 from evonas.cli import main
-from evonas.cluster import connect, connection
+from evonas.cluster import ClusterTrainers, connect, connection
 from evonas.cluster.check import check_nodes
 from evonas.cluster.kit import Kit, NodeUnfit
+from evonas.config import ScratchConfig
 from evonas.errors import InputError
+from evonas.plugins import run_plugin
+from evonas.problems import ScratchProblem
 from evonas.spaces import get_space
 
 
@@ -57,8 +62,13 @@ def test_no_machine_is_large_enough():
     try:
         refused("asks for 1 GPU, and no machine of the cluster has that many .none.", gpus=1.0)
         refused("asks for 2 CPUs, and no machine of the cluster has that many .at most 1.", cpus=2)
-        with connect(workers=5) as cluster:
-            assert cluster.workers == 1 and not cluster.started
+        with connect() as cluster:
+            assert cluster.workers == cluster.room == 1 and not cluster.started
+        with connect(workers=5) as cluster:  # four of them wait for machines to come
+            assert cluster.workers == 5 and cluster.room == 1
+            assert cluster.summary == (
+                "cluster: room for 1 workers of 1 CPU on 1 machine; 4 more wait for others"
+            )
         assert ray.is_initialized()  # what somebody else has started stays
     finally:
         ray.shutdown()
@@ -77,10 +87,11 @@ def test_settings_of_workers_without_a_cluster(capsys):
 
 
 @pytest.fixture
-def machines(tmp_path):
+def machines(tmp_path, monkeypatch):
     """A cluster of two machines, neither of which is this one: it has no CPUs to give."""
     from ray.cluster_utils import Cluster
 
+    monkeypatch.delenv("EVONAS_DATA", raising=False)
     other = tmp_path / "other" / "evonas"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text('__version__ = "9.9"\n')
@@ -94,19 +105,42 @@ def machines(tmp_path):
     cluster.shutdown()
 
 
-def test_machines_that_cannot_work_are_named(machines, few_digits, tmp_path):
+PLUGIN = """
+from evonas.spaces import get_space, register_space
+
+def mine(num_classes=10, input_shape=(1, 8, 8)):
+    return get_space("tiny", num_classes, input_shape)
+
+register_space("mine", mine)
+"""
+
+
+def test_machines_that_cannot_work_are_named(
+    machines, few_digits, tmp_path, own_registries, monkeypatch
+):
     add, other = machines
+    monkeypatch.setattr(plugin_module, "_RAN", {})
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    run_plugin(str(tmp_path / "mine.py"))
     address = add()
     space = get_space("tiny", 10, few_digits.input_shape)
     with connect(address) as cluster:
         assert cluster.workers == 1
         kit = Kit.of(space, few_digits, "cpu")
         check_nodes(cluster, kit)
-        moved = {**few_digits.recipe, "data_dir": "/no/such/folder"}
+        # The same process, which has run the plugin, trains; by another kit, too.
+        for seed in (1, 2):
+            data = replace(few_digits, train=few_digits.train.take(100 * seed))
+            settings = ScratchConfig(epochs=1, batch_size=32)
+            problems = [ScratchProblem(space, data, config=settings) for _ in range(2)]
+            problems[1].trainers = ClusterTrainers(cluster)
+            X = space.sample(1, np.random.default_rng(seed))
+            assert problems[0].evaluate(X).tolist() == problems[1].evaluate(X).tolist()
+        moved = {**few_digits.arguments, "data_dir": "/no/such/folder"}
         with pytest.raises(NodeUnfit, match="no data folder /no/such/folder; mount it there, or"):
-            check_nodes(cluster, dataclasses.replace(kit, recipe=moved))
+            check_nodes(cluster, replace(kit, recipe=moved))
         with pytest.raises(NodeUnfit, match="its images of 'digits' are not those of the run"):
-            check_nodes(cluster, dataclasses.replace(kit, checksum="0" * 32))
+            check_nodes(cluster, replace(kit, checksum="0" * 32))
     # The command line, from a folder that has no evonas in it.
     add(PYTHONPATH=other)
     command = ["run", "--problem", "digits-params", "--ray", address, "--runs", str(tmp_path)]

@@ -1,5 +1,7 @@
 """What every data set must do, run over the registry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,10 +41,12 @@ def test_conformance(arguments):
     torch.testing.assert_close(data.mean.double(), exact.mean((0, 2, 3)), rtol=0, atol=1e-4)
     assert data.augmentation.padding is not None
     if isinstance(name, str):
-        again = get_data(**data.recipe)
+        again = get_data(**data.arguments)
         assert again.checksum == data.checksum and len(again.train) == len(data.train)
+        assert data.to("cpu").arguments == data.arguments
+        assert replace(data, train=data.train.take(20)).arguments is None  # of no name
     else:
-        assert data.recipe is None  # another process knows no such data set by its name
+        assert data.arguments is None  # another process knows no such data set by its name
     train, held = (_rows(part) for part in (data.train, data.validation))
     assert not train & held, "an image is in both parts"
     images, labels = next(data.train.batches(16, torch.Generator().manual_seed(0)))

@@ -70,14 +70,17 @@ def fill_workers(
 
 def _check_trained_together(config: RunConfig) -> None:
     why = None
-    if config.from_scratch:
+    if config.budget is not None:
+        why = "--budget measures how fast this process trains; give --training.steps instead, and"
+    elif config.from_scratch:
         why = "networks trained from scratch share no weights"
     elif config.supernet:
         why = f"the supernet of {config.supernet} is trained already"
     elif config.joint or config.prune:
         why = f"{'--joint' if config.joint else '--prune'} trains weights without the cluster"
     if why:
-        raise InputError(f"{why}; leave --cluster.training-workers out")
+        joint = "" if why.endswith("and") else ";"
+        raise InputError(f"{why}{joint} leave --cluster.training-workers out")
 
 
 def _check_asynchronous(config: RunConfig) -> None:
