@@ -62,6 +62,14 @@ def chains():
     return get_space("plain", 10, (1, 8, 8), depth=(3, 4), width=(2, 4))
 
 
+@pytest.fixture(autouse=True)
+def own_plugins(monkeypatch) -> None:
+    """Plugins that a test runs are not known to workers of another one."""
+    from evonas import plugins
+
+    monkeypatch.setattr(plugins, "_RAN", {})
+
+
 @pytest.fixture
 def own_registries(monkeypatch) -> None:
     """What a test registers (spaces, data sets, costs) is forgotten after it."""

@@ -5,14 +5,8 @@ import sys
 
 import pytest
 
-from evonas import plugins as module
 from evonas.errors import InputError
 from evonas.plugins import Plugin, plugins, run_plugin
-
-
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch):
-    monkeypatch.setattr(module, "_RAN", {})
 
 
 def test_what_was_run_can_be_run_where_the_file_is_not(tmp_path):

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evonas import plugins as plugin_module
 from evonas.cli import main
 from evonas.cluster import ClusterTrainers, connect, connection
 from evonas.cluster.check import check_nodes
@@ -115,11 +114,8 @@ register_space("mine", mine)
 """
 
 
-def test_machines_that_cannot_work_are_named(
-    machines, few_digits, tmp_path, own_registries, monkeypatch
-):
+def test_machines_that_cannot_work_are_named(machines, few_digits, tmp_path, own_registries):
     add, other = machines
-    monkeypatch.setattr(plugin_module, "_RAN", {})
     (tmp_path / "mine.py").write_text(PLUGIN)
     run_plugin(str(tmp_path / "mine.py"))
     address = add()

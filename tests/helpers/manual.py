@@ -44,7 +44,7 @@ def commands(page: Path) -> list[str]:
 
 def options(page: Path) -> set[str]:
     """Every option of evonas that is named on a page."""
-    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     spans = [span for span in re.findall(r"`([^`]+)`", text) if not _OTHER.match(span)]
     lines = [line for line in text.splitlines() if _PROGRAM.match(line.strip())]
     return set(re.findall(r"(?<!\S)--[a-z][a-z0-9.-]*[a-z0-9]", "\n".join([*spans, *lines])))
