@@ -217,7 +217,7 @@ def test_renormalised_first_order_is_the_derivative_of_the_removal(cells):
     gates = np.random.default_rng(1).dirichlet(np.ones(4), 3)
     images, labels = cells.batches([0])[0]
     images = images.double()
-    step = 1e-5
+    step = 1e-7
     batch = [(images, labels)]
     taylor = saliency_table(cells, batch, "taylor", gates=gates, removal="renormalise")
 
