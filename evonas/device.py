@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 BFLOAT16 = ("avx512_bf16", "amx_tile")  # instructions, as torch calls them
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def resolve_device(name: str) -> str:

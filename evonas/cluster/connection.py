@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evonas.device import cores
 from evonas.errors import InputError
 
 # Ray's own word for the cluster that this machine belongs to.
@@ -198,11 +199,9 @@ def _start(workers: int | None, cpus: int) -> None:
     """Start a cluster on this machine."""
     import ray
 
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     # More workers than cores may be asked for; a worker larger than the machine is a mistake.
-    asked = (workers or 1) * cpus if cpus <= cores else 1
-    _init(ray, address=LOCAL, num_cpus=max(cores, asked))
+    asked = (workers or 1) * cpus if cpus <= cores() else 1
+    _init(ray, address=LOCAL, num_cpus=max(cores(), asked))
 
 
 def _join(address: str) -> None:

@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 from evonas.config import ClusterConfig, RunConfig, ScratchConfig
-from evonas.device import kind_of
+from evonas.device import cores, kind_of
 from evonas.errors import InputError
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
-from evonas.stages.filling.machine import cores
 
 # The search that proposes while networks are trained.
 PROPOSES_MEANWHILE = "screened"
@@ -71,7 +70,7 @@ def fill_workers(
 def _check_trained_together(config: RunConfig) -> None:
     why = None
     if config.budget is not None:
-        why = "--budget measures how fast this process trains; give --training.steps instead, and"
+        why = "--budget measures how fast this process trains (--training.steps says it, too)"
     elif config.from_scratch:
         why = "networks trained from scratch share no weights"
     elif config.supernet:
@@ -79,8 +78,7 @@ def _check_trained_together(config: RunConfig) -> None:
     elif config.joint or config.prune:
         why = f"{'--joint' if config.joint else '--prune'} trains weights without the cluster"
     if why:
-        joint = "" if why.endswith("and") else ";"
-        raise InputError(f"{why}{joint} leave --cluster.training-workers out")
+        raise InputError(f"{why}; leave --cluster.training-workers out")
 
 
 def _check_asynchronous(config: RunConfig) -> None:

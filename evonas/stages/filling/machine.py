@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 from evonas.config import RunConfig, cost_files
+from evonas.device import cores
 
 
 def with_absolute_paths(config: RunConfig, data: str) -> RunConfig:
@@ -36,9 +37,3 @@ def use_threads(config: RunConfig) -> None:
     import torch
 
     torch.set_num_threads(config.threads or cores())
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

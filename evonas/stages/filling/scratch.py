@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
-from evonas.device import kind_of
+from evonas.device import cores, kind_of
 from evonas.errors import InputError
 from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for, one_by_one
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
 from evonas.search.registry import TRUE_RANK
 from evonas.search.true_rank import most_candidates
 from evonas.spaces import PlainSpace, SearchSpace
-from evonas.stages.filling.machine import cores, with_absolute_paths
+from evonas.stages.filling.machine import with_absolute_paths
 from evonas.stages.filling.space import settings_of, space_of
 from evonas.stages.filling.supernet import run_of_supernet
 

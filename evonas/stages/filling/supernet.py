@@ -3,12 +3,12 @@
 from dataclasses import fields, replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, load
-from evonas.device import kind_of
+from evonas.device import cores, kind_of
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for, evaluations_of
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
-from evonas.stages.filling.machine import cores, with_absolute_paths
+from evonas.stages.filling.machine import with_absolute_paths
 from evonas.stages.filling.space import settings_of
 from evonas.supernet.paths import get_paths
 from evonas.supernet.struck import PATHS as PRUNE_PATHS

@@ -4,10 +4,11 @@ import os
 from dataclasses import replace
 
 from evonas.config import RunConfig, ScratchConfig, TrainingConfig
+from evonas.device import cores
 from evonas.errors import InputError
 from evonas.problems.defaults import TABLE_EVALUATIONS, evaluations_of
 from evonas.problems.published import TABLES
-from evonas.stages.filling.machine import absolute, absolute_costs, cores
+from evonas.stages.filling.machine import absolute, absolute_costs
 
 
 def fill_table(config: RunConfig, name: str) -> RunConfig:
