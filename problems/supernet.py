@@ -18,12 +18,26 @@ from evonas.problems.racing import UNKNOWN, Path, Race, Score, check_mode, order
 from evonas.spaces import SearchSpace
 
 if TYPE_CHECKING:
+    import torch
+
     from evonas.data import SearchData
     from evonas.supernet import Activations, Supernet
     from evonas.supernet.scores import Outcomes, Scores
 
 # Bytes.
 KEPT_ACTIVATIONS = 2 << 30
+
+
+def activation_memory(device: torch.device, beside: int = 1) -> float:
+    """Bytes of activations kept where nothing is said: 2 GiB, or a quarter of what is free.
+
+    Args:
+        device: where they lie.
+        beside: how many such shares that quarter is for.
+    """
+    from evonas.data.memory import free_memory
+
+    return min(KEPT_ACTIVATIONS, free_memory(device) / 4 / beside)
 
 
 class Scoring(Protocol):
@@ -304,11 +318,9 @@ class SupernetProblem(ArchitectureProblem):
     @property
     def memory_for_activations(self) -> float:
         """Bytes of activations that are kept, at most."""
-        from evonas.data.memory import free_memory
-
         if self.memory is not None:
             return self.memory
-        return min(KEPT_ACTIVATIONS, free_memory(self.data.train.device) / 4)
+        return activation_memory(self.data.train.device)
 
     @property
     def _unit(self) -> float:

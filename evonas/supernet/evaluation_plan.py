@@ -111,23 +111,10 @@ def plan_evaluation(space: SearchSpace, X: np.ndarray, costs: BlockCosts | None)
         X: int (n, n_var), canonical, in the numbering of the base space.
         costs: of blocks; by default multiply-adds.
     """
-    distinct = np.unique(X, axis=0)
-    is_chain = isinstance(space.base, ChainSpace)
-    if costs is None and not is_chain:
-        alone, together = (float(space.base.macs(some).sum()) for some in (X, distinct))
-        return EvaluationPlan(len(X), len(distinct), alone, together)
-    costs = costs or macs_of_blocks(space)
-    # Of other spaces equal networks are scored once, and nothing else is shared.
-    shared = (
-        np.array([0, *shared_layers(distinct.tolist())]) if is_chain else np.zeros(len(distinct))
-    )
-    stems = 1 if is_chain else len(distinct)
-    run = np.arange(distinct.shape[1]) >= shared[:, None]
-    together = (
-        stems * costs.fixed + len(distinct) * costs.own + _of_genes(costs, distinct)[run].sum()
-    )
-    alone = len(X) * (costs.fixed + costs.own) + _of_genes(costs, X).sum()
-    return EvaluationPlan(len(X), len(distinct), float(alone), float(together))
+    distinct, counts = np.unique(X, axis=0, return_counts=True)
+    whole, added = _work(space, distinct, costs)
+    alone, together = float((whole * counts).sum()), float(added.sum())
+    return EvaluationPlan(len(X), len(distinct), alone, together)
 
 
 def cut(space: SearchSpace, X: np.ndarray, parts: int) -> list[np.ndarray]:
@@ -148,7 +135,7 @@ def cut(space: SearchSpace, X: np.ndarray, parts: int) -> list[np.ndarray]:
     if not len(X):
         return []
     whole, added = _work(space, X)
-    low, high = float(whole.max()), float(whole[0] + added[1:].sum())
+    low, high = float(whole.max()), float(added.sum())
     for _ in range(40):  # so that the bound is told to a part in a billion
         middle = (low + high) / 2
         if len(_runs(whole, added, middle)) <= parts:
@@ -159,17 +146,26 @@ def cut(space: SearchSpace, X: np.ndarray, parts: int) -> list[np.ndarray]:
     return np.split(np.arange(len(X)), starts[1:])
 
 
-def _work(space: SearchSpace, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each network takes by itself, and after the one before it, (n,) each."""
-    if not isinstance(space.base, ChainSpace):
+def _work(
+    space: SearchSpace, X: np.ndarray, costs: BlockCosts | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each of distinct networks takes by itself, and after the one before it, (n,) each.
+
+    Of spaces that are no chains nothing is shared.
+    """
+    is_chain = isinstance(space.base, ChainSpace)
+    if costs is None and not is_chain:
         alone = np.asarray(space.base.macs(X), dtype=float)
         return alone, alone
-    costs = macs_of_blocks(space)
+    costs = costs or macs_of_blocks(space)
     genes = _of_genes(costs, X)
-    shared = np.array([0, *shared_layers(X.tolist())])
-    later = np.arange(X.shape[1]) >= shared[:, None]
-    added = costs.own + (genes * later).sum(axis=1)
-    return costs.fixed + costs.own + genes.sum(axis=1), added
+    whole = costs.fixed + costs.own + genes.sum(axis=1)
+    if not is_chain or not len(X):
+        return whole, whole
+    later = np.arange(X.shape[1]) >= np.array([0, *shared_layers(X.tolist())])[:, None]
+    added = costs.own + genes.sum(axis=1, where=later)
+    added[0] += costs.fixed
+    return whole, added
 
 
 def _runs(whole: np.ndarray, added: np.ndarray, most: float) -> list[int]:
