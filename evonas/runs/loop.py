@@ -16,7 +16,7 @@ from evonas.errors import EvaluationStopped, InputError
 from evonas.runs.genomes import from_record, generator_state, network_texts, to_record
 from evonas.runs.journal import Journal
 from evonas.runs.memory import hand_over
-from evonas.runs.records import Generation, Result, Search
+from evonas.runs.records import Ask, Generation, Result, Search
 
 IDLE_GENERATIONS = 50
 """A search that finds nothing new to evaluate for so many generations in a row is at its end."""
@@ -88,11 +88,15 @@ class Loop:
             self._close(report)
             idle = 0 if algorithm.evaluator.n_eval > before else idle + 1
             on_generation(report)
+        self._end()
+        return False
+
+    def _end(self) -> None:
+        """Write that the search has ended, where it is not written."""
         if self.finished < len(self.search.generations):
             raise self._diverged(self.finished + 1, "the search ends sooner")
         if not self.search.finished:
-            self.journal.append([{"kind": "end", "evaluations": budget}])
-        return False
+            self.journal.append([{"kind": "end", "evaluations": self.search.evaluations}])
 
     def see(self, results: list[Result]) -> None:
         """Take feasible results into the front so far."""
@@ -177,7 +181,11 @@ class Loop:
         algorithm = self.algorithm
         if not hasattr(algorithm, "replay") or self.finished >= len(self.search.generations):
             return algorithm.ask()
-        recorded = self.search.generations[self.finished]
+        return self._asked_again(self.search.generations[self.finished])
+
+    def _asked_again(self, recorded: Generation | Ask) -> Any:
+        """What an algorithm with a `replay` asked for before, from whose state it goes on."""
+        algorithm = self.algorithm
         algorithm.replay(from_record(self.problem, recorded.genomes), recorded.state or {})
         infills = algorithm.ask()
         algorithm.random_state.bit_generator.state = recorded.random_state

@@ -73,17 +73,14 @@ class SteadyLoop(Loop):
                 except EvaluationStopped:
                     return True
                 on_generation(report)
-        if self.finished < len(self.search.generations):
-            raise self._diverged(self.finished + 1, "the search ends sooner")
-        if not self.search.finished:
-            self.journal.append([{"kind": "end", "evaluations": self.search.evaluations}])
+        self._end()
         return False
 
     def _ask_for_more(self, under_way: UnderWay) -> None:
         """Ask for what was asked for at this point before; then for as many as can begin."""
         asks = self.search.asks
         while self.asked < len(asks) and asks[self.asked].after == self.finished:
-            self._asked_again(asks[self.asked])
+            self._wait_for(self._asked_again(asks[self.asked]))
         if self.finished < len(self.search.generations):
             return  # the replay goes on
         if not self.begun and self.waiting:
@@ -105,12 +102,6 @@ class SteadyLoop(Loop):
         self.search.ask(ask)
         self._wait_for(infills)
         under_way.begin(infills.get("X"))
-
-    def _asked_again(self, ask: Ask) -> None:
-        self.algorithm.replay(from_record(self.problem, ask.genomes), ask.state or {})
-        infills = self.algorithm.ask_for(len(ask.genomes))
-        self.algorithm.random_state.bit_generator.state = ask.random_state
-        self._wait_for(infills)
 
     def _wait_for(self, infills: Population) -> None:
         self.asked += 1
