@@ -8,7 +8,6 @@ from groups import together
 from torch import nn
 
 from evonas.config import TrainingConfig
-from evonas.data import from_tensors
 from evonas.errors import InputError
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
@@ -21,14 +20,6 @@ pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch with
 def settings(**changes) -> TrainingConfig:
     values = dict(steps=20, batch_size=17, lr=0.1, weight_decay=1e-4, label_smoothing=0.1)
     return TrainingConfig(**{**values, **changes})
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    labels = np.arange(200) % 3
-    images = rng.integers(0, 60, (200, 1, 8, 8)) + 60 * labels[:, None, None, None]
-    return from_tensors(images.astype(np.uint8), labels).train
 
 
 class Forked(nn.Module):

@@ -5,7 +5,6 @@ from torch import nn
 
 import evonas.training.trainer
 from evonas.config import TrainingConfig
-from evonas.data import from_tensors
 from evonas.device import cpu_threads
 from evonas.errors import InputError
 from evonas.training import Trainer, TrainingDiverged
@@ -28,14 +27,6 @@ def network() -> nn.Module:
             nn.Flatten(),
             nn.Linear(16, 3),
         )
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    labels = np.arange(200) % 3
-    images = rng.integers(0, 60, (200, 1, 8, 8)) + 60 * labels[:, None, None, None]
-    return from_tensors(images.astype(np.uint8), labels).train
 
 
 def weights(net: nn.Module) -> torch.Tensor:
