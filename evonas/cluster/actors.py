@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from evonas.cluster.check import in_a_line
+from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
 
 # Actors lost in a row, for each that there is to be, before one has opened.
@@ -52,7 +52,7 @@ class Actors:
         try:
             ray.get(ref)
         except InputError as error:
-            raise getattr(error, "cause", error) from None
+            raise original(error) from None
         except ray.exceptions.RayError as error:
             self._lost += 1
             if self._lost >= LOST * self._number:

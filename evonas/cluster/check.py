@@ -9,6 +9,7 @@ from typing import Any
 from evonas._version import __version__
 from evonas.cluster.connection import Cluster, Node
 from evonas.cluster.kit import Kit, NodeUnfit, check_data
+from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
 
 # Seconds within which every machine has answered, and within which it has read its images.
@@ -60,7 +61,7 @@ def _ask(
         try:
             told.append((node, ray.get(ref, timeout=max(0.1, until - time.monotonic()))))
         except InputError as error:
-            raise NodeUnfit(str(getattr(error, "cause", error))) from None
+            raise NodeUnfit(str(original(error))) from None
         except ray.exceptions.GetTimeoutError:
             raise InputError(
                 f"the machine {node.name} of the cluster does not answer within {within:g} s; see "
@@ -71,14 +72,6 @@ def _ask(
                 f"the machine {node.name} of the cluster cannot work: {in_a_line(error)}"
             ) from None
     return told
-
-
-def in_a_line(error: BaseException) -> str:
-    """What went wrong in a worker, without its traceback."""
-    cause = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    said = lines[0] if lines else ""
-    return f"{type(cause).__name__}: {said}"[:300] if said else type(cause).__name__
 
 
 def _version_there() -> Callable[[], str]:

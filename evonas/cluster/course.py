@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from evonas.cluster.check import in_a_line
 from evonas.cluster.desk import open_desk
+from evonas.cluster.said import in_a_line
 from evonas.errors import InputError
 
 if TYPE_CHECKING:

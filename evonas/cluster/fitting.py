@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 
-from evonas.cluster.check import in_a_line
 from evonas.cluster.member import Job, work
+from evonas.cluster.said import in_a_line
 from evonas.errors import InputError
 
 # What Ray Train reads from the environment alone.

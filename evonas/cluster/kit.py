@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,8 @@ class Kit:
             import ray
 
             return ray.get(self.images[0]).to(self.device)
-        try:
+        with _of_this_machine():
             data = get_data(**local_recipe(self.recipe), device=self.device)
-        except NodeUnfit:
-            raise
-        except InputError as error:
-            raise _unfit(str(error)) from None
         check_images(data.checksum, self.checksum, data.name)
         if (len(data.train), len(data.validation)) != self.images_seen:
             raise _unfit(f"it splits '{data.name}' in another way; install the same evonas there")
@@ -148,14 +145,12 @@ def check_data(recipe: Mapping[str, Any], checksum: str, ran: tuple[Plugin, ...]
     from evonas.data.registry import find_data
     from evonas.data.source import Request
 
-    try:
+    with _of_this_machine():
         for plugin in ran:
             plugin.run_once()
         given = local_recipe(recipe)
         request = Request(data_dir=given["data_dir"], image_size=given["image_size"])
         part = find_data(given["name"]).read_search(request)
-    except InputError as error:
-        raise error if isinstance(error, NodeUnfit) else _unfit(str(error)) from None
     check_images(part.checksum, checksum, given["name"])
 
 
@@ -174,6 +169,17 @@ def local_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
         f"it has no data folder {folder}; mount it there, or set {VARIABLE} on that machine before "
         "`ray start`"
     )
+
+
+@contextmanager
+def _of_this_machine() -> Iterator[None]:
+    """Errors of the input are errors of this machine: the run's own has read the same."""
+    try:
+        yield
+    except NodeUnfit:
+        raise
+    except InputError as error:
+        raise _unfit(str(error)) from None
 
 
 def _unfit(why: str) -> NodeUnfit:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.cluster.actors import Actors
-from evonas.cluster.check import in_a_line
 from evonas.cluster.connection import Cluster
 from evonas.cluster.kit import Kit
+from evonas.cluster.said import in_a_line, original
 from evonas.cluster.trials import ATTEMPTS
 from evonas.errors import InputError
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 Genomes = Sequence[tuple[int, ...]]
 Part = tuple[Genomes, list[int] | None]
-
-# Of the memory that is free where an actor is, the share that all actors there may keep
-# activations in; and the most, in bytes, of one.
-KEPT_SHARE, MOST_KEPT = 1 / 4, 2 << 30
 
 _VERSIONS = itertools.count()
 
@@ -201,7 +197,7 @@ class _Parts:
             return
         except InputError as error:
             self.actors.free.append(actor)
-            raise getattr(error, "cause", error) from None
+            raise original(error) from None
         except ray.exceptions.RayActorError as error:
             said = in_a_line(error)
             self.actors.replace(actor)
@@ -248,13 +244,12 @@ class EvonasScorer:
         """
         import torch
 
-        from evonas.data.memory import free_memory
+        from evonas.problems.supernet import activation_memory
 
         torch.set_num_threads(self.threads)
         self.space, self.data = self.kit.open()
         if self.memory is None:
-            free = free_memory(self.data.train.device) * KEPT_SHARE / self.beside
-            self.memory = min(MOST_KEPT, free)
+            self.memory = activation_memory(self.data.train.device, self.beside)
 
     def score(
         self, weights: Weights, genomes: Genomes, batches: Sequence[int] | None

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evonas.cluster.check import in_a_line
 from evonas.cluster.connection import Cluster
 from evonas.cluster.kit import Kit
+from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
 from evonas.spaces import SearchSpace
 from evonas.training.trials import Trial, TrialFailed, Trials, do_trial
@@ -161,7 +161,7 @@ class _ClusterTrials:
         try:
             done = ray.get(ref)
         except InputError as error:  # of the settings or a machine, not of this trial
-            raise getattr(error, "cause", error) from None
+            raise original(error) from None
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, BrokenOff):
