@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TrainingsUnderWay:
     """Hands trainings in, and keeps what comes of them.
 
-    What diverged or failed is held back until one training has gone well: where none ever does, it
-    is not the networks that are to blame.
+    What diverged or failed is held back until one training has gone well, or nothing else is under
+    way: where none ever does, it is not the networks that are to blame.
 
     Args:
         trials: who does them.
@@ -40,6 +40,7 @@ class TrainingsUnderWay:
         self._trials, self._keep = trials, keep
         self._fine, self._went_well = any_fine, went_well
         self._held: list[tuple[Trial, TrainingDiverged | TrialFailed]] = []
+        self._stopped = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TrainingsUnderWay:
         """The object itself: pymoo copies problems, and there is one of each training."""
@@ -71,13 +72,17 @@ class TrainingsUnderWay:
 
         Raises:
             EvaluationStopped: it was asked to stop. What ended by then is kept.
-            TrainingDiverged: all have diverged or failed, and there are no others.
-            InputError: likewise.
+            TrainingDiverged: all have diverged or failed, and none ever went well.
+            InputError: likewise; or no training can be done in this way.
         """
         from evonas.training.trainer import TrainingDiverged
         from evonas.training.trials import TrialFailed
 
+        if self._stopped:
+            raise EvaluationStopped
         if not len(self._trials):
+            if self._fine:
+                return self._keep_held()
             trial, lost = self._held[0]
             if isinstance(lost, TrialFailed):
                 raise InputError(f"{trial.network} cannot be trained: {lost.error}")
@@ -88,6 +93,20 @@ class TrainingsUnderWay:
             raise EvaluationStopped
         return self._take(trial, done)
 
+    def take_ended(self) -> list[Trial]:
+        """Keep those that have ended by now; the trials. Raises InputError as of `take`."""
+        kept: list[Trial] = []
+        while not self._stopped and len(self._trials):
+            ended = self._trials.ended_by_now()
+            if ended is None:
+                break
+            trial, done = ended
+            if done is None:
+                self._drain()
+            else:
+                kept += self._take(trial, done)
+        return kept
+
     def _take(self, trial: Trial, done: Trained | TrainingDiverged | TrialFailed) -> list[Trial]:
         from evonas.training.trainer import TrainingDiverged
         from evonas.training.trials import TrialFailed
@@ -97,16 +116,21 @@ class TrainingsUnderWay:
             self._held.append((trial, done))
             return []
         self._keep(trial, done)
-        kept = [trial]
-        if not isinstance(done, TrainingDiverged | TrialFailed):
-            self._fine = self._went_well = True
-            while self._held:
-                self._keep(*self._held[0])
-                kept.append(self._held.pop(0)[0])
+        if isinstance(done, TrainingDiverged | TrialFailed):
+            return [trial]
+        self._fine = self._went_well = True
+        return [trial, *self._keep_held()]
+
+    def _keep_held(self) -> list[Trial]:
+        kept = []
+        while self._held:
+            self._keep(*self._held[0])
+            kept.append(self._held.pop(0)[0])
         return kept
 
     def _drain(self) -> None:
         """Keep what ends all the same when all were asked to stop."""
+        self._stopped = True
         while len(self._trials):
             trial, done = self._trials.ended()
             if done is not None:
@@ -154,17 +178,17 @@ class NetworksUnderWay:
                 self._trainings.submit(trial)
 
     def ended(self) -> tuple[np.ndarray, list[float]]:
-        """Wait for networks; their genomes (k, n_var), and the seconds that their trainings took.
+        """Wait for networks: one, and all others that have ended by then.
+
+        Returns:
+            Their genomes (k, n_var), and the seconds that their trainings took.
 
         Raises:
             EvaluationStopped: it was asked to stop.
         """
         while not self._ready:
-            for trial in self._trainings.take():
-                self._left[trial.network] -= 1
-                if not self._left[trial.network]:
-                    del self._left[trial.network]
-                    self._ready.append(trial.network)
+            self._see(self._trainings.take())
+        self._see(self._trainings.take_ended())
         rows, seconds = [], []
         for name in dict.fromkeys(self._ready):
             took = sum(record.seconds for record in self._problem.records(name))
@@ -173,3 +197,15 @@ class NetworksUnderWay:
                 seconds.append(took)
         self._ready.clear()
         return np.stack(rows), seconds
+
+    def keep_ended(self) -> None:
+        """Keep trainings that have ended by now, and wait for none."""
+        self._see(self._trainings.take_ended())
+
+    def _see(self, ended: list[Trial]) -> None:
+        """Know of trainings that have ended."""
+        for trial in ended:
+            self._left[trial.network] -= 1
+            if not self._left[trial.network]:
+                del self._left[trial.network]
+                self._ready.append(trial.network)

@@ -40,6 +40,9 @@ class UnderWay(Protocol):
             EvaluationStopped: it was asked to stop.
         """
 
+    def keep_ended(self) -> None:
+        """Keep what has ended by now, for whoever goes on later; the rest is to be stopped."""
+
 
 class Asynchronous(Protocol):
     """A problem that evaluates networks while others are proposed."""
@@ -63,10 +66,12 @@ class SteadyLoop(Loop):
         self.begun = False  # whether what is waited for is under way; not in a replay
         with self.problem.under_way() as under_way:
             while self.algorithm.has_next():
+                if self._stopped(under_way):
+                    return True
                 self._ask_for_more(under_way)
                 if not self.waiting:
                     break  # nothing new is left
-                if self.stop():
+                if self._stopped(under_way):  # an ask may take a while
                     return True
                 try:
                     report = self._next_generation(under_way)
@@ -75,6 +80,13 @@ class SteadyLoop(Loop):
                 on_generation(report)
         self._end()
         return False
+
+    def _stopped(self, under_way: UnderWay) -> bool:
+        """Whether `stop` says so; then what has ended is kept."""
+        stopped = self.stop()
+        if stopped:
+            under_way.keep_ended()
+        return stopped
 
     def _ask_for_more(self, under_way: UnderWay) -> None:
         """Ask for what was asked for at this point before; then for as many as can begin."""

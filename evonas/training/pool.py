@@ -79,15 +79,23 @@ class JobPool(Generic[P, T]):
             with _a_stream(self._streams):
                 return place, job(self._stop)
         if not self._ended:
-            done, _ = wait(self._places, return_when=FIRST_COMPLETED)
-            # Those that raised come last. A future holds what its job returned: none is kept here
-            # longer than needed.
-            several = [future for future in self._places if future in done]
-            del done
-            several.sort(key=lambda future: future.exception() is not None)
-            self._ended.extend((self._places.pop(future), future) for future in several)
-            del several
+            self._gather(timeout=None)
         return _result(*self._ended.popleft())
+
+    def ended_by_now(self) -> tuple[P, T] | None:
+        """The same without waiting; None where there is none. Raises likewise."""
+        if not self._ended and self._places:
+            self._gather(timeout=0.0)
+        return _result(*self._ended.popleft()) if self._ended else None
+
+    def _gather(self, timeout: float | None) -> None:
+        """Wait, so many seconds at most, and put aside what has ended by then."""
+        done, _ = wait(self._places, timeout=timeout, return_when=FIRST_COMPLETED)
+        # Those that raised come last. A future holds what its job returned: none is kept here
+        # longer than needed.
+        several = [future for future in self._places if future in done]
+        several.sort(key=lambda future: future.exception() is not None)
+        self._ended.extend((self._places.pop(future), future) for future in several)
 
     def _stopped(self) -> bool:
         return self._broken.is_set() or self._stop()

@@ -90,6 +90,9 @@ class Trials(Protocol):
             InputError: no training can be done in this way, whichever it is.
         """
 
+    def ended_by_now(self) -> tuple[Trial, Ended] | None:
+        """The same without waiting: None where none has ended."""
+
 
 class Trainers(Protocol):
     """Who does trainings."""
@@ -157,6 +160,9 @@ class _LocalTrials:
 
     def ended(self) -> tuple[Trial, Ended]:
         return self.pool.ended()
+
+    def ended_by_now(self) -> tuple[Trial, Ended] | None:
+        return self.pool.ended_by_now()
 
 
 def do_trial(

@@ -5,6 +5,7 @@ a fake of theirs does.
 """
 
 import copy
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -115,14 +116,67 @@ def test_what_failed_is_tried_again_for_its_weights_alone(make, doing, tmp_path)
     assert made == [(bad, 4, 1)] and not again.is_lost(bad, 1)
 
 
-def test_where_none_of_these_trainers_does_well_networks_are_not_to_blame(make, doing, tmp_path):
-    """Also where others did well before: a finished run, and now a broken cluster."""
+def test_where_none_ever_does_well_networks_are_not_to_blame(make, doing):
+    _, lost = doing
+    X = networks(make(), "222222", "111111", "000000")
+    lost["failed"] |= {make().space.decode(x) for x in X}
+    problem = make()
+    with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
+        problem.evaluate(X)
+    assert problem.store.empty
+
+
+def test_what_is_left_of_a_generation_may_fail(make, doing, tmp_path):
+    """The driver died when all others had ended; whoever goes on has nothing else to train."""
     _, lost = doing
     X = networks(make(), "222222", "111111", "000000")
     make(folder=tmp_path).evaluate(X[:1])
     lost["failed"] |= {make().space.decode(x) for x in X[1:]}
-    with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
-        make(folder=tmp_path).evaluate(X[1:])
+    again = make(folder=tmp_path)
+    assert (again.evaluate(X)[:, 0] == 100).tolist() == [False, True, True]
+    assert again.failures(X) == ["", "it failed 3 times", "it failed 3 times"]
+
+
+class Fake:
+    """Trials of which all that were begun end together."""
+
+    slots, load = 8, {}
+
+    def __init__(self):
+        self.begun = []
+
+    def __len__(self):
+        return len(self.begun)
+
+    @contextmanager
+    def open(self, *given, **settings):
+        yield self
+
+    def submit(self, trial):
+        self.begun.append(trial)
+
+    def ended(self):
+        return self.begun.pop(0), Trained(50.0, 1.0, 50.0, 1.0, {})
+
+    def ended_by_now(self):
+        return self.ended() if self.begun else None
+
+
+def test_what_has_ended_together_is_told_together(make, tmp_path):
+    """So one ask of an asynchronous search is for all of them."""
+    problem = make()
+    problem.trainers = Fake()
+    X = networks(problem, "222222", "111111", "000000")
+    with problem.under_way() as under_way:
+        under_way.begin(X)
+        assert under_way.free == 5
+        rows, _ = under_way.ended()
+    assert rows.tolist() == X.tolist()
+    with problem.under_way() as under_way:  # a search that ends keeps what has ended
+        more = networks(problem, "210000", "120000")
+        under_way.begin(more)
+        under_way.keep_ended()
+    assert all(problem.records(problem.space.decode(x)) for x in more)
 
 
 def test_a_failed_network_is_in_the_journal_and_on_no_front(make, doing, tmp_path):

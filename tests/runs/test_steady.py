@@ -17,6 +17,7 @@ class Slots:
 
     def __init__(self, slots, stop_after=None):
         self.slots, self.stop_after, self.under_way, self.begun = slots, stop_after, [], []
+        self.kept = False
 
     @property
     def free(self):
@@ -37,6 +38,9 @@ class Slots:
         for x in ended:
             self.under_way.remove(x)
         return np.array(ended), [float(sum(x)) for x in ended]
+
+    def keep_ended(self):
+        self.kept = True
 
 
 @pytest.fixture
@@ -110,7 +114,8 @@ def test_stopped_and_gone_on_with(tmp_path, make):
     whole, path = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
     search(whole, make())
     assert search(path, make(stop_after=6)).stopped
-    assert search(path, make(), stop=lambda: True).stopped
+    asked = make()
+    assert search(path, asked, stop=lambda: True).stopped and asked.slots.kept
     assert not search(path, make()).stopped
     assert substance(path) == substance(whole)
 

@@ -16,7 +16,7 @@ from evonas.data import from_tensors
 from evonas.errors import InputError
 from evonas.training import TrainingDiverged, evaluate_network, train_network
 from evonas.training import scratch as module
-from evonas.training.pool import do_several
+from evonas.training.pool import JobPool, do_several
 from evonas.training.recipes import settle
 from evonas.training.scratch import new_network
 
@@ -300,6 +300,31 @@ def test_results_come_as_they_end_with_the_place_of_their_job():
     assert next(done) == (1, "soon")
     first.set()
     assert list(done) == [(0, "late")]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_has_ended_is_told_without_waiting(at_once):
+    go, ended = threading.Event(), threading.Barrier(2 if at_once > 1 else 1)
+
+    def late(stop):
+        return go.wait(10)
+
+    def soon(stop):
+        ended.wait(10)
+        return "soon"
+
+    with JobPool(at_once, CPU) as pool:
+        assert pool.ended_by_now() is None
+        pool.submit("soon", soon)
+        pool.submit("late", late)
+        if at_once == 1:  # jobs are done as their results are asked for
+            assert pool.ended_by_now() is None and pool.ended() == ("soon", "soon")
+        else:
+            ended.wait(10)
+            assert pool.ended() == ("soon", "soon")
+        assert pool.ended_by_now() is None and len(pool) == 1
+        go.set()
+        assert pool.ended() == ("late", True) and pool.ended_by_now() is None
 
 
 def test_no_more_jobs_than_asked_for_are_done_at_once():
