@@ -15,24 +15,34 @@ LOST = 3
 class Actors:
     """Actors with a method `open`, which have work when it has returned.
 
-    One on a machine without room is not waited for: others do its work meanwhile.
+    That returns Ray's name of its machine, and why this cannot do the work; "" where it can. One on
+    a machine without room is not waited for: others do its work meanwhile.
 
     Args:
         make: makes one.
-        number: how many.
+        leave_out: told of a machine that cannot do the work, and why; as `Cluster.leave_out`.
+        say: told a line of news.
 
     Attributes:
         free: those that are ready and have nothing to do.
         opening: what their `open` will return -> actor.
     """
 
-    def __init__(self, make: Callable[[], Any], number: int) -> None:
-        """All begin."""
-        self._make, self._number, self._lost = make, number, 0
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        leave_out: Callable[[str, str], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """None begins."""
+        self._make, self._leave_out, self._say, self._lost = make, leave_out, say, 0
         self.free: list[Any] = []
         self.opening: dict[Any, Any] = {}
         self._all: list[Any] = []
-        for _ in range(number):
+
+    def want(self, number: int) -> None:
+        """Begin others, until there are so many."""
+        while len(self._all) < number:
             self._begin()
 
     def _begin(self) -> None:
@@ -50,15 +60,22 @@ class Actors:
 
         actor = self.opening.pop(ref)
         try:
-            ray.get(ref)
+            machine, why = ray.get(ref)
         except InputError as error:
             raise original(error) from None
         except ray.exceptions.RayError as error:
             self._lost += 1
-            if self._lost >= LOST * self._number:
-                raise InputError(
-                    f"workers are lost before they have begun: {in_a_line(error)}; see Ray's logs"
-                ) from None
+            if self._lost < LOST * len(self._all):
+                self.replace(actor)
+                return
+            why = f"workers are lost before they have begun: {in_a_line(error)}; see Ray's logs"
+            if len(self._all) == 1 + len(self.opening):  # no other one has
+                raise InputError(why) from None
+            self._end(actor)
+            self._say(why)
+            return
+        if why:
+            self._leave_out(machine, why)
             self.replace(actor)
             return
         self._lost = 0
@@ -66,16 +83,20 @@ class Actors:
 
     def replace(self, actor: Any) -> None:
         """Begin another one in the place of a lost one."""
+        self._end(actor)
+        self._begin()
+
+    def _end(self, actor: Any) -> None:
         import ray
 
         ray.kill(actor)
         self._all.remove(actor)
-        self._begin()
 
     def end(self) -> None:
         """End all."""
         import ray
 
-        for actor in self._all:
-            ray.kill(actor)
+        if ray.is_initialized():  # else they have ended with it
+            for actor in self._all:
+                ray.kill(actor)
         self._all, self.free, self.opening = [], [], {}

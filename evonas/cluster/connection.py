@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from evonas.errors import InputError
 AUTO = "auto"
 # A cluster that is started on this machine, and ends with what it was started for.
 LOCAL = "local"
+# The label of each machine that is Ray's name of it.
+MACHINE = "ray.io/node-id"
 
 # Seconds; with Ray's own retries an address that nobody answers at would take minutes.
 ANSWERS_WITHIN, CONNECTS_WITHIN = 3.0, 10.0
@@ -42,7 +45,15 @@ class Node:
     gpus: float
 
 
-@dataclass(frozen=True)
+class NodeUnfit(InputError):
+    """A machine of the cluster cannot do what the run needs."""
+
+
+def _warn(news: str) -> None:
+    warnings.warn(news, stacklevel=2)
+
+
+@dataclass
 class Cluster:
     """Where trials are done; made by `connect`.
 
@@ -53,6 +64,8 @@ class Cluster:
         gpus: GPUs of each; above 0 they train on CUDA.
         started: whether it was started here, for this.
         holders: called to let CPUs and GPUs go that are held between two pieces of work.
+        left_out: machines that get no more work, by Ray's names, and why.
+        say: told a line of news; by default it is warned of.
     """
 
     address: str
@@ -61,16 +74,18 @@ class Cluster:
     gpus: float = 0.0
     started: bool = False
     holders: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
+    left_out: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    say: Callable[[str], None] = field(default=_warn, compare=False, repr=False)
 
     @property
     def room(self) -> int:
         """How many trials fit on the machines that are there now."""
-        return sum(_fit(node, self.cpus, self.gpus) for node in alive())
+        return sum(_fit(node, self.cpus, self.gpus) for node in self.nodes())
 
     @property
     def most_on_a_machine(self) -> int:
         """How many of them may be on one machine."""
-        most = max((_fit(node, self.cpus, self.gpus) for node in alive()), default=1)
+        most = max((_fit(node, self.cpus, self.gpus) for node in self.nodes()), default=1)
         return max(1, min(most, self.workers))
 
     @property
@@ -100,14 +115,62 @@ class Cluster:
         """What each trial declares, as `ray.remote` takes it."""
         return {"num_cpus": self.cpus, "num_gpus": self.gpus}
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """Where it may be done, as options of Ray: not on machines that are left out."""
+        if not self.left_out:
+            return {}
+        return {"label_selector": {MACHINE: f"!in({', '.join(self.left_out)})"}}
+
+    def leave_out(self, machine: str, why: str) -> None:
+        """Give a machine no more work.
+
+        Args:
+            machine: Ray's name of it.
+            why: a line.
+
+        Raises:
+            NodeUnfit: no other one is left; says why.
+        """
+        known = machine in self.left_out
+        self.left_out[machine] = why
+        self.check_fit()
+        if not known:
+            self.say(f"{why}; it gets no more work of this run")
+
+    def check_fit(self) -> None:
+        """See that machines are not all left out.
+
+        Raises:
+            NodeUnfit: those that are there are; says why the last one is.
+        """
+        there = [node.id for node in alive() if node.id in self.left_out]
+        if there and not self.nodes():
+            raise NodeUnfit(self.left_out[there[-1]])
+
+    def check_connected(self) -> None:
+        """See that it is still there.
+
+        Raises:
+            InputError: the context that connected to it has ended.
+        """
+        import ray
+
+        if not ray.is_initialized():
+            raise InputError(
+                "the cluster is not connected any more; evaluate within `with connect(...)`, or "
+                "give the problem back what it had without one"
+            )
+
     def let_go(self) -> None:
         """Let what is held go, so that other work finds room."""
         while self.holders:
             self.holders.pop()()
 
     def nodes(self) -> list[Node]:
-        """Machines that a trial fits on now."""
-        return [node for node in alive() if _fit(node, self.cpus, self.gpus)]
+        """Machines that a trial fits on now, and may be done on."""
+        there = [node for node in alive() if node.id not in self.left_out]
+        return [node for node in there if _fit(node, self.cpus, self.gpus)]
 
 
 @contextmanager
@@ -149,12 +212,13 @@ def connect(
             _start(workers, cpus)
         else:
             _join(address)
+    cluster = Cluster(address, workers, cpus, gpus, started=not there and address == LOCAL)
     try:
-        cluster = Cluster(address, workers, cpus, gpus, started=not there and address == LOCAL)
         if not cluster.room:
             raise _too_small(cpus, gpus)
         yield cluster
     finally:
+        cluster.let_go()
         if not there:
             ray.shutdown()
 

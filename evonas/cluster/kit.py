@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
+from evonas.cluster.connection import NodeUnfit
 from evonas.data.locate import VARIABLE
 from evonas.errors import InputError
 from evonas.plugins import Plugin, plugins
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 # Opened ones that a process keeps: a search has one, its retraining perhaps another.
 KEPT = 2
-
-
-class NodeUnfit(InputError):
-    """A machine of the cluster cannot do what the run needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +41,7 @@ class Kit:
         checksum: of the data.
         images_seen: training and validation images, how many.
         device: "cpu" or "cuda".
+        beside: processes of one machine that may open it, which share its memory.
     """
 
     version: str
@@ -54,9 +52,10 @@ class Kit:
     checksum: str
     images_seen: tuple[int, int]
     device: str
+    beside: int = 1
 
     @classmethod
-    def of(cls, space: SearchSpace, data: SearchData, device: str) -> Kit:
+    def of(cls, space: SearchSpace, data: SearchData, device: str, *, beside: int = 1) -> Kit:
         """Pack; images without a recipe are put into the object store."""
         import ray
         from ray import cloudpickle
@@ -66,7 +65,7 @@ class Kit:
         stored = cloudpickle.dumps(space)  # classes of a notebook go with it
         seen = len(data.train), len(data.validation)
         known = arguments, images, data.checksum, seen
-        return cls(__version__, plugins(), stored, *known, device)
+        return cls(__version__, plugins(), stored, *known, device, beside)
 
     @property
     def digest(self) -> str:
@@ -94,14 +93,20 @@ class Kit:
         return _OPENED[digest]
 
     def _data(self) -> SearchData:
+        import torch
+
         from evonas.data import get_data
+        from evonas.data.memory import default_limit
 
         if self.recipe is None:
             import ray
 
             return ray.get(self.images[0]).to(self.device)
         with _of_this_machine():
-            data = get_data(**local_recipe(self.recipe), device=self.device)
+            given = local_recipe(self.recipe)
+            if given["memory_limit"] is None:
+                given["memory_limit"] = default_limit(torch.device(self.device)) // self.beside
+            data = get_data(**given, device=self.device)
         check_images(data.checksum, self.checksum, data.name)
         if (len(data.train), len(data.validation)) != self.images_seen:
             raise _unfit(f"it splits '{data.name}' in another way; install the same evonas there")

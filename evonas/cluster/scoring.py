@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evonas.cluster.actors import Actors
-from evonas.cluster.connection import Cluster
+from evonas.cluster.connection import Cluster, NodeUnfit
 from evonas.cluster.kit import Kit
 from evonas.cluster.said import in_a_line, original
 from evonas.cluster.trials import ATTEMPTS
@@ -111,9 +111,14 @@ class ClusterScoring:
         """What the actors say of each part, in order."""
         if not parts:
             return []
-        weights = self._weights_of(supernet)
-        work = _Parts(self._actors_for(supernet), weights, deque(enumerate(parts)))
-        return work.all()
+        self.cluster.check_connected()
+        try:
+            weights, actors = self._weights_of(supernet), self._actors_for(supernet)
+            actors.want(len(parts))
+            return _Parts(actors, weights, deque(enumerate(parts))).all()
+        except BaseException:
+            self.release()  # of some it is not known what they do
+            raise
 
     def _weights_of(self, supernet: Supernet) -> Weights:
         import ray
@@ -136,14 +141,19 @@ class ClusterScoring:
         if self._actors is None or not _same(made_for, self._of):
             self.release()
             cluster.let_go()
-            kit = Kit.of(supernet.space, supernet.data, cluster.device)
+            beside = cluster.most_on_a_machine
+            kit = Kit.of(supernet.space, supernet.data, cluster.device, beside=beside)
             # Statistics are added up by as many threads as the run has, which may be more than an
             # actor's CPUs: those that wait are to sleep.
             actor = ray.remote(
                 runtime_env={"env_vars": {"OMP_WAIT_POLICY": "passive"}}, **cluster.resources
             )(EvonasScorer)
-            given = kit, cluster.cpus, threads, self.memory, cluster.most_on_a_machine
-            self._actors = Actors(lambda: actor.remote(*given), cluster.workers)
+            given = kit, cluster.cpus, threads, self.memory, beside
+            self._actors = Actors(
+                lambda: actor.options(**cluster.where).remote(*given),
+                cluster.leave_out,
+                cluster.say,
+            )
             self._of = made_for
             cluster.holders.append(self.release)
         return self._actors
@@ -236,20 +246,26 @@ class EvonasScorer:
         self.supernet: Supernet | None = None
         self.version: int | None = None
 
-    def open(self) -> None:
+    def open(self) -> tuple[str, str]:
         """Read the data; weights come later.
 
-        Raises:
-            NodeUnfit: this machine cannot do the run's work.
+        Returns:
+            As `Actors` has it: Ray's name of this machine, and why it cannot do the work.
         """
+        import ray
         import torch
 
         from evonas.problems.supernet import activation_memory
 
         torch.set_num_threads(self.threads)
-        self.space, self.data = self.kit.open()
+        machine = ray.get_runtime_context().get_node_id()
+        try:
+            self.space, self.data = self.kit.open()
+        except NodeUnfit as error:
+            return machine, str(error)
         if self.memory is None:
             self.memory = activation_memory(self.data.train.device, self.beside)
+        return machine, ""
 
     def score(
         self, weights: Weights, genomes: Genomes, batches: Sequence[int] | None

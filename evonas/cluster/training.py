@@ -83,7 +83,7 @@ def train_supernet(
     if trainer.step < trainer.steps:
         course = Course(trainer, stop=stop, on_step=on_step)
         job = Job(
-            kit=Kit.of(supernet.space, supernet.data, "cuda" if gpus else "cpu"),
+            kit=Kit.of(supernet.space, supernet.data, "cuda" if gpus else "cpu", beside=workers),
             width=supernet.width,
             config=config,
             seed=seed,

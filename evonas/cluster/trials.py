@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import random
 import time
 from collections import deque
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evonas.cluster.connection import Cluster
+from evonas._version import __version__
+from evonas.cluster.connection import Cluster, NodeUnfit
 from evonas.cluster.kit import Kit
 from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
@@ -41,19 +43,21 @@ class ClusterTrainers:
     """Does trainings on a cluster; for ``problem.trainers`` of a `ScratchProblem`.
 
     A killed worker's trial is done by another one, on another machine where there is one. One that
-    fails three times is given up. Where the driver dies, trials under way are lost, and nothing
-    that had ended.
+    fails three times is given up. A machine without the data or with another evonas gets no more
+    work, and other machines do its trials. Where the driver dies, trials under way are lost, and
+    nothing that had ended.
 
     Args:
         cluster: connected.
 
     Attributes:
         task: what a worker does with a trial; as `evonas_trial`.
+        given_up: trials in a row, with none in between that went well.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         """Nothing is sent yet."""
-        self.cluster, self.task = cluster, evonas_trial
+        self.cluster, self.task, self.given_up = cluster, evonas_trial, 0
         self._packed: tuple[Any, ...] = ()  # space, data, and the kit of them
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ClusterTrainers:
@@ -70,18 +74,26 @@ class ClusterTrainers:
         stop: Callable[[], bool],
         checkpoint: Callable[[str], Path | None],
     ) -> Iterator[Trials]:
-        """As of `Trainers`; how many at once is the cluster's to say, and none leaves a state."""
+        """As of `Trainers`; how many at once is the cluster's to say, and none leaves a state.
+
+        Raises:
+            InputError: the cluster is not connected any more.
+        """
         import ray
 
-        self.cluster.let_go()
+        cluster = self.cluster
+        cluster.check_connected()
+        cluster.let_go()
         if not self._packed or self._packed[0] is not space or self._packed[1] is not data:
-            kit = ray.put(Kit.of(space, data, self.cluster.device))
+            kit = ray.put(Kit.of(space, data, cluster.device, beside=cluster.most_on_a_machine))
             self._packed = space, data, kit
         kit = self._packed[2]
-        task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **self.cluster.resources)(
-            self.task
-        )
-        trials = _ClusterTrials(self.cluster, task, kit, stop)
+        # Ray would give each trial on a GPU a process of its own, which had to import torch and
+        # read the images again.
+        task = ray.remote(
+            max_retries=0, max_calls=0, scheduling_strategy="SPREAD", **cluster.resources
+        )(_at_work(__version__))
+        trials = _ClusterTrials(self, task, kit, stop)
         try:
             yield trials
         finally:
@@ -99,15 +111,19 @@ class _Attempts:
 
 @dataclass(eq=False)
 class _ClusterTrials:
-    cluster: Cluster
+    trainers: ClusterTrainers
     task: Any
     kit: Any
     stop: Callable[[], bool]
     queue: deque[_Attempts] = field(default_factory=deque)
     running: dict[Any, _Attempts] = field(default_factory=dict)
     retried: int = 0
-    given_up: int = 0  # in a row
+    broken: InputError | None = None  # is raised when all that had ended by then is told
     _looked: tuple[float, int] = (-math.inf, 0)  # when, and how many workers there was room for
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.trainers.cluster
 
     @property
     def room(self) -> int:
@@ -133,52 +149,75 @@ class _ClusterTrials:
         self._fill()
 
     def ended(self) -> tuple[Trial, Ended]:
-        import ray
-
         while True:
             stop = self.stop()
-            if not stop:
-                self._fill()
-            if self.running:
-                # What has ended by the time of a stop is told.
-                ready, _ = ray.wait(list(self.running), timeout=0 if stop else LOOK)
-                told = self._told(ready[0]) if ready else None
-                if told:
-                    return told
-                if ready:
-                    continue
+            told = self._next(0.0 if stop else LOOK)  # what has ended by the time of a stop is told
+            if told:
+                return told
             if stop:
                 self.cancel()
                 return self.queue.popleft().trial, None
 
+    def ended_by_now(self) -> tuple[Trial, Ended] | None:
+        return self._next(0.0)
+
+    def _next(self, within: float) -> tuple[Trial, Ended] | None:
+        """The next that ends within so many seconds."""
+        import ray
+
+        while True:
+            if not (self.broken or self.stop()):
+                self._fill()
+            refs = list(self.running)
+            ready = ray.wait(refs, timeout=0.0 if self.broken else within)[0] if refs else []
+            if not ready:
+                if self.broken:
+                    raise self.broken
+                self.cluster.check_fit()
+                return None
+            try:
+                told = self._told(ready[0])
+            except InputError as error:
+                self.broken, told = self.broken or error, None
+            if told:
+                return told
+
     def _told(self, ref: Any) -> tuple[Trial, Ended] | None:
-        """What has come of a task; None where it is to be done again."""
+        """What has come of a task; None where it is to be done again.
+
+        Raises:
+            InputError: no other training can be done, either.
+        """
         import ray
 
         attempts = self.running.pop(ref)
-        if not self.stop():
+        if not (self.broken or self.stop()):
             self._fill()  # before the result is looked at, so that no worker waits for that
         try:
-            done = ray.get(ref)
-        except InputError as error:  # of the settings or a machine, not of this trial
+            kind, said, machine = ray.get(ref)
+        except InputError as error:  # of the settings
+            self.queue.append(attempts)
             raise original(error) from None
         except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None)
-            if isinstance(cause, BrokenOff):
-                attempts.machines.add(cause.machine)
-                attempts.errors.append(str(cause))
-            else:
-                attempts.errors.append(in_a_line(error))
-        else:
-            self.given_up = 0
-            return attempts.trial, done
+            kind, said, machine = FAILED, in_a_line(error), None
+        if kind == DONE:
+            self.trainers.given_up = 0
+            return attempts.trial, said
+        if kind == UNFIT:  # which is no fault of the training
+            self.queue.appendleft(attempts)
+            self.cluster.leave_out(machine, said)
+            return None
+        attempts.errors.append(said)
+        attempts.machines |= {machine} - {None}
         if len(attempts.errors) < ATTEMPTS:
             self.retried += 1
             self.queue.appendleft(attempts)
             return None
-        self.given_up += 1
-        why = f"it failed {ATTEMPTS} times, the last time by {attempts.errors[-1]}"
-        if self.given_up == GIVEN_UP:
+        self.trainers.given_up += 1
+        why = f"it failed {ATTEMPTS} times, the last time by {said}"
+        if self.trainers.given_up == GIVEN_UP:
+            self.trainers.given_up = 0  # whoever goes on has seen to it
+            self.queue.append(attempts)
             raise InputError(
                 f"{GIVEN_UP} trainings in a row came to nothing; of {attempts.trial.network} "
                 f"{why}; see to the machines of the cluster, and go on with --resume"
@@ -195,42 +234,91 @@ class _ClusterTrials:
         self.running.clear()
 
     def _fill(self) -> None:
+        from ray import cloudpickle
+
         while self.queue and len(self.running) < self.slots:
             attempts = self.queue.popleft()
             trial = attempts.trial
-            weights = dict(trial.begin()) if trial.begin else None
-            sent = replace(trial, begin=None)
-            task = self.task
-            if attempts.errors:
-                task = task.options(scheduling_strategy=self._elsewhere(attempts))
-            ref = task.remote(self.kit, sent, weights, self.cluster.cpus)
-            self.running[ref] = attempts
+            weights = trial.begin() if trial.begin else None
+            if weights is not None:  # a worker may have another accelerator, or none
+                weights = {name: value.cpu() for name, value in weights.items()}
+            sent = replace(trial, begin=None), weights, self.cluster.cpus
+            pickled = cloudpickle.dumps((self.trainers.task, *sent))
+            task = self.task.options(name=evonas_trial.__name__, **self._where(attempts))
+            self.running[task.remote([self.kit], pickled)] = attempts
 
-    def _elsewhere(self, attempts: _Attempts) -> Any:
-        """Where to try again: another machine, where there is one and it is known which that is."""
+    def _where(self, attempts: _Attempts) -> dict[str, Any]:
+        """Where to try it, as options of Ray: again on another machine, where there is one."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        nodes = [node.id for node in self.cluster.nodes() if node.id not in attempts.machines]
-        if not nodes:
-            return "SPREAD"
-        return NodeAffinitySchedulingStrategy(random.choice(nodes), soft=True)
+        if attempts.machines:
+            nodes = [node.id for node in self.cluster.nodes() if node.id not in attempts.machines]
+            if nodes:
+                there = NodeAffinitySchedulingStrategy(
+                    random.choice(nodes), soft=True, _spill_on_unavailable=True
+                )
+                return {"scheduling_strategy": there}
+        return self.cluster.where
 
 
-class BrokenOff(Exception):
-    """A training raised something; the message is what, in a line.
+# What has come of a trial, in the words of a worker.
+DONE, FAILED, UNFIT = "done", "failed", "unfit"
+Said = tuple[str, Any]
 
-    Attributes:
-        machine: Ray's name of the one that it did on.
+
+def _at_work(version: str) -> Callable[[list[Any], bytes], tuple[str, Any, str]]:
+    """What a worker does; travels by value, for a machine may have another evonas, or none."""
+
+    def work(kit: list[Any], pickled: bytes) -> tuple[str, Any, str]:
+        """What has come of a trial, the result or why there is none, and Ray's name of the machine.
+
+        Args:
+            kit: a list of the one reference to it.
+            pickled: what is done with it, and what else that is given.
+        """
+        import os
+
+        import ray
+
+        machine = ray.get_runtime_context().get_node_id()
+        try:
+            from evonas import __version__ as has
+        except ImportError:
+            has = ""
+        if has != version:
+            what = f"evonas {has}" if has else "no evonas"
+            name = os.uname().nodename
+            why = f"the machine {name} of the cluster has {what}, and the run {version}; install "
+            return "unfit", f"{why}the same there", machine
+        from evonas.cluster.trials import outcome
+
+        return (*outcome(ray.get(kit[0]), pickled), machine)
+
+    return work
+
+
+def outcome(kit: Kit, pickled: bytes) -> Said:
+    """Do a trial, in a worker.
+
+    Args:
+        kit: space and data.
+        pickled: task, and what it is given besides.
+
+    Returns:
+        One of `DONE`, `FAILED` and `UNFIT`; and the result, or why there is none, in a line.
+
+    Raises:
+        InputError: no trial can be done by these settings.
     """
-
-    def __init__(self, what: str, machine: str) -> None:
-        """Both travel."""
-        super().__init__(what, machine)
-        self.machine = machine
-
-    def __str__(self) -> str:
-        """What was raised."""
-        return str(self.args[0])
+    task, *given = pickle.loads(pickled)
+    try:
+        return DONE, task(kit, *given)
+    except NodeUnfit as error:
+        return UNFIT, str(error)
+    except InputError:
+        raise
+    except Exception as error:
+        return FAILED, in_a_line(error)
 
 
 def evonas_trial(
@@ -240,11 +328,10 @@ def evonas_trial(
 
     Args:
         kit: space and data.
-        trial: without its first weights.
+        trial: without what gives its first weights.
         weights: these, where it has some.
         threads: of the CPU.
     """
-    import ray
     import torch
 
     from evonas.training.scratch import Trained
@@ -254,11 +341,9 @@ def evonas_trial(
     begin = None if weights is None else lambda: weights
     try:
         done = do_trial(replace(trial, begin=begin), space, data)
-    except InputError:
-        raise
-    except Exception as error:
-        machine = ray.get_runtime_context().get_node_id()
-        raise BrokenOff(in_a_line(error), machine) from None
+    finally:
+        if kit.device == "cuda":
+            torch.cuda.empty_cache()  # others may have a share of this GPU
     if isinstance(done, Trained) and not trial.keeps_weights:
         return replace(done, weights={})
     return done

@@ -127,6 +127,8 @@ def get_data(
         "train_images": train_images,
         "image_size": image_size,
         "augmentation": augmentation,
+        "memory_limit": memory_limit,
+        "workers": workers,
     }
     return replace(data, recipe=Recipe(arguments, (data.train, data.validation)))
 

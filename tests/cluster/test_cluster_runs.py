@@ -62,7 +62,7 @@ def cluster() -> Iterator[None]:
     """What runs in this process work on; those in processes of their own start another one."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -148,7 +148,7 @@ def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
             pass
 
         def open(self):
-            pass
+            return "", ""
 
         def score(self, *given):
             raise RuntimeError("no room\nat all")
@@ -157,6 +157,25 @@ def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
     ray.cloudpickle.register_pickle_by_value(__import__("sys").modules[__name__])
     with pytest.raises(InputError, match="could not be scored: it failed 3 times .* no room$"):
         there.evaluate(X)
+
+
+def test_an_evaluation_that_is_interrupted_leaves_no_actors(make, X, scoring, monkeypatch):
+    """As Ctrl-C in a notebook."""
+    here, there = make(), make()
+    there.scoring = scoring
+    real = module._Parts._take
+
+    def interrupted(self, ref):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module._Parts, "_take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        there.evaluate(X)
+    monkeypatch.setattr(module._Parts, "_take", real)
+    assert scoring._actors is None
+    assert np.array_equal(there.evaluate(X[:1]), here.evaluate(X[:1]))
+    assert len(scoring._actors._all) == 1  # one part needs no more
+    assert np.array_equal(there.evaluate(X), here.evaluate(X))
 
 
 def test_diverged_weights_are_one_line_as_here(make, X, scoring, few_digits, trained):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from evonas.cluster import ClusterTrainers
+from evonas.cluster import trials as module
+from evonas.cluster.connection import NodeUnfit
 from evonas.cluster.trials import evonas_trial
 from evonas.errors import EvaluationStopped, InputError
 from evonas.training.trials import Trial
@@ -127,6 +129,32 @@ def test_where_nothing_ever_goes_well_the_networks_are_not_to_blame(make, networ
     doing(there, "raise")
     with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
         there.evaluate(networks[[0, 2]])
+
+
+def test_many_in_a_row_end_a_search_of_small_generations(
+    make, networks, cluster, doing, monkeypatch
+):
+    """What broke after one had gone well is no fault of networks: a full disk, a driver."""
+    monkeypatch.setattr(module, "GIVEN_UP", 2)
+    there = on_cluster(make(), cluster)
+    doing(there, "raise")
+    assert there.evaluate(networks[[1]])[0, 0] < 100
+    assert there.evaluate(networks[[0]])[0, 0] == 100
+    with pytest.raises(InputError, match="^2 trainings in a row came to nothing; .* out of someth"):
+        there.evaluate(networks[[2]])
+
+
+def test_another_evonas_and_a_cluster_that_is_gone(make, networks, cluster, monkeypatch):
+    there = on_cluster(make(), cluster)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "__version__", "9.9")
+        with pytest.raises(NodeUnfit, match="has evonas .*, and the run 9.9; install the same th"):
+            there.evaluate(networks)
+    assert len(cluster.left_out) == 1
+    cluster.left_out.clear()
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(InputError, match="not connected any more; evaluate within"):
+        there.evaluate(networks)
 
 
 def test_stopping_does_not_wait_for_trainings(make, networks, cluster, doing):

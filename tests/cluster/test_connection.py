@@ -1,9 +1,11 @@
 """What a cluster cannot do is one line, before anything has begun."""
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 from evonas.cli import main
 from evonas.cluster import ClusterTrainers, connect, connection
 from evonas.cluster.check import check_nodes
-from evonas.cluster.kit import Kit, NodeUnfit
+from evonas.cluster.connection import NodeUnfit
+from evonas.cluster.kit import Kit
+from evonas.cluster.trials import evonas_trial
 from evonas.config import ScratchConfig
 from evonas.errors import InputError
 from evonas.plugins import run_plugin
@@ -57,7 +61,7 @@ def test_something_else_answers(monkeypatch):
 def test_no_machine_is_large_enough():
     import ray
 
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         refused("asks for 1 GPU, and no machine of the cluster has that many .none.", gpus=1.0)
         refused("asks for 2 CPUs, and no machine of the cluster has that many .at most 1.", cpus=2)
@@ -102,6 +106,45 @@ def machines(tmp_path, monkeypatch):
 
     yield add, str(other.parent)
     cluster.shutdown()
+
+
+def broken_on_one_machine(kit, trial, weights, threads):
+    time.sleep(0.5)  # so that the other machine has work, too
+    if os.environ.get("BROKEN"):
+        raise NodeUnfit("its disk is broken")
+    return evonas_trial(kit, trial, weights, threads)
+
+
+def test_a_broken_machine_gets_no_more_work(machines, few_digits):
+    """One that comes after machines were looked at; others do what it should have done."""
+    import ray
+
+    add, _ = machines
+    space = get_space("tiny", 10, few_digits.input_shape)
+    here, there = (
+        ScratchProblem(space, few_digits, config=ScratchConfig(epochs=1, batch_size=32))
+        for _ in range(2)
+    )
+    X = space.sample(8, np.random.default_rng(3))
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    said = []
+    try:
+        with connect(add()) as cluster:
+            cluster.say = said.append
+            there.trainers = ClusterTrainers(cluster)
+            there.trainers.task = lambda *given: broken_on_one_machine(*given)
+            there.evaluate(X[:1])
+            add(BROKEN="1")
+            while cluster.room < 2:
+                time.sleep(0.1)
+            assert there.evaluate(X).tolist() == here.evaluate(X).tolist()
+            assert said == ["its disk is broken; it gets no more work of this run"]
+            assert cluster.room == cluster.workers == 1 and len(cluster.left_out) == 1
+            (fit,) = cluster.nodes()
+            with pytest.raises(NodeUnfit, match="its disk is full"):  # no others are left
+                cluster.leave_out(fit.id, "its disk is full")
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 PLUGIN = """

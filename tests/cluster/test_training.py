@@ -34,7 +34,7 @@ def two_cpus():
         Path.home() / "ray_results"
     )  # where Ray Train puts what it is not told to put elsewhere
     before = results.exists()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
     yield
     ray.shutdown()
     assert results.exists() == before
