@@ -483,7 +483,10 @@ def _show_plan(planned: Any) -> None:
         print(f"data: a table of {len(problem.genes)} networks; the search takes seconds")
         return
     if not planned.expected:
-        print("how long: shown as soon as the first network has been trained; not measured before")
+        when = "the first network has been trained"
+        if not planned.config.from_scratch:
+            when = "the workers train"
+        print(f"how long: shown as soon as {when}; not measured before")
         return
     for stage, seconds in planned.expected.items():
         print(f"{stage}: about {seconds:.0f} s")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evonas.config import ClusterConfig, ScratchConfig
 from evonas.errors import InputError
-from evonas.run import Run, run
+from evonas.run import Run, go_on
 from evonas.runs import read_status
 from evonas.stages.fidelity_plan import asked
 
@@ -39,6 +39,7 @@ def measure_fidelity(
         device: "auto" is the run's where there is such a device, else what there is.
         threads: CPU threads; those of the run, if None.
         ray: a Ray cluster that trains the networks, as in `RunConfig`; that of the run, if None.
+            The run does not keep it.
         cluster: what each of its workers takes.
         quiet: show no progress.
 
@@ -64,4 +65,4 @@ def measure_fidelity(
         raise InputError(
             f"{folder.path} is not finished; go on with it first: {folder.resume_command}"
         )
-    return run(config, resume=folder.path, quiet=quiet)
+    return go_on(folder.path, config, quiet=quiet, keeps_cluster=False)

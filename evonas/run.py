@@ -216,6 +216,26 @@ def run(
             use_cluster(planned.workspace, cluster, begins=True)
             folder = _create(planned)
             return _run(folder, planned.workspace, quiet=quiet)
+    return go_on(resume, config, restart_search=restart_search, quiet=quiet)
+
+
+def go_on(
+    resume: str | Path,
+    config: RunConfig | None,
+    *,
+    restart_search: bool = False,
+    quiet: bool = False,
+    keeps_cluster: bool = True,
+) -> Run:
+    """Go on with a run.
+
+    Args:
+        resume: its folder.
+        config: as of `run`.
+        restart_search: likewise.
+        quiet: likewise.
+        keeps_cluster: whether the run is to go on with the same cluster when it is resumed again.
+    """
     folder = RunFolder.open(resume)
     workspace, stored = Workspace(_resumed(folder, config)), load(folder.config)
     with on_cluster(workspace.config.ray, workspace.config.cluster) as cluster:
@@ -229,6 +249,7 @@ def run(
             resumed=True,
             restart_search=restart_search,
             stale=stale,
+            keeps_cluster=keeps_cluster,
         )
 
 
@@ -240,6 +261,7 @@ def _run(
     resumed: bool = False,
     restart_search: bool = False,
     stale: bool = False,
+    keeps_cluster: bool = True,
 ) -> Run:
     """All stages of a run whose settings are settled.
 
@@ -250,6 +272,7 @@ def _run(
         resumed: whether it was begun before.
         restart_search: begin the search anew, keeping all results.
         stale: whether what was measured of rank fidelity is of no use any more.
+        keeps_cluster: as of `go_on`.
     """
     settled = workspace.config
     with locked(folder):
@@ -262,7 +285,7 @@ def _run(
             if stale:
                 folder.fidelity.unlink(missing_ok=True)
                 (folder.figures / "fidelity.png").unlink(missing_ok=True)
-            _keep_settings(folder, settled)
+            _keep_settings(folder, settled, cluster=keeps_cluster)
             if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
                     f"the search of {folder.path} has spent its budget; add --evaluations with "
@@ -271,6 +294,7 @@ def _run(
         progress.say(summary(settled))
         progress.say(f"run folder: {folder.path}")
         if workspace.cluster:
+            workspace.cluster.say = progress.say
             progress.say(workspace.cluster.summary)
         done = Run(folder, settled)
         with Interrupt(lambda: progress.say("finishing the batch (Ctrl-C again: at once)")) as stop:
@@ -401,13 +425,16 @@ def retrain_members(
     scratch = put_over(replace(settings.scratch, promotion=()), config.scratch)
     workspace = opened._workspace(config.device)
     known = workspace.config
-    given = config.ray, config.cluster, scratch, known.threads, known.device
-    with on_cluster(*fill_workers(*given)) as cluster, locked(folder):
+    ray, workers = fill_workers(config.ray, config.cluster, scratch, known.threads, known.device)
+    workspace.config = replace(known, ray=ray, cluster=workers)
+    with on_cluster(ray, workers) as cluster, locked(folder):
         use_cluster(workspace, cluster)
         use_threads(workspace.config)
         folder.sweep()
         _check_data(folder, workspace)
         progress = open_progress(folder.log, quiet=quiet)
+        if cluster:
+            cluster.say = progress.say
         stage = RetrainMembers(workspace, config.members, scratch, config.network)
         with Interrupt(lambda: progress.say("finishing the step (Ctrl-C again: at once)")) as stop:
             stage.run(Context(folder, workspace.config, progress, stop))
@@ -463,10 +490,19 @@ def export_member(
     return target
 
 
-def _keep_settings(folder: RunFolder, config: RunConfig) -> None:
-    """Write settings that a resume has changed; versions stay those the run began with."""
+def _keep_settings(folder: RunFolder, config: RunConfig, *, cluster: bool) -> None:
+    """Write settings that a resume has changed; versions stay those the run began with.
+
+    Args:
+        folder: of the run.
+        config: its settings now.
+        cluster: whether those of a cluster are to be kept, too.
+    """
     stored = json.loads(folder.config.read_text(encoding="utf-8"))
     settings = to_dict(config)
+    if not cluster:
+        before = stored["settings"]
+        settings |= {name: before[name] for name in ("ray", "cluster") if name in before}
     if stored.get("settings") != settings:
         write_json_atomic(folder.config, {**stored, "settings": settings})
 

@@ -140,6 +140,7 @@ def get_problem(
     seed: int = 1,
     settings: Mapping[str, Sequence[int]] | None = None,
     racing: str = "off",
+    trained_on: str | None = None,
 ) -> SupernetProblem | ScratchProblem | TabularProblem:
     """A ready-made problem.
 
@@ -169,6 +170,8 @@ def get_problem(
             ``width`` of "plain" (see `get_space`); the data set may have defaults.
         racing: whether networks that cannot matter any more are scored on fewer images: "off",
             "exact" or "confident", as of `SupernetProblem`.
+        trained_on: class of the device that trains networks from scratch, where it is not
+            ``device``; as of `ScratchProblem`.
 
     Returns:
         The problem, with its data loaded; of a published table a `TabularProblem`, of a space
@@ -227,6 +230,7 @@ def get_problem(
                 seed=seed,
                 settings=settings,
                 racing=racing,
+                trained_on=trained_on,
                 **inherited,
             )
     device = resolve_device(device)
@@ -275,6 +279,7 @@ def get_problem(
             constraints=constraints,
             costs=make_costs(costs, space),
             seed=seed,
+            trained_on=trained_on,
             name=name,
         )
     problem = SupernetProblem(

@@ -66,6 +66,8 @@ class ScratchProblem(ArchitectureProblem):
         begin: gives the weights that a canonical genome (n_var,) begins with, for settings of the
             recipe "fine-tune"; and what they are, for the name of a training.
         seed: of first weights and order of images; the seeds of a network follow it.
+        trained_on: class of the device that `trainers` have, "cpu" or "cuda", by which the recipe
+            decides what ``config`` leaves open; by default that of the data.
         name: for messages.
 
     Attributes:
@@ -95,6 +97,7 @@ class ScratchProblem(ArchitectureProblem):
         costs: Mapping[str, Cost] | None = None,
         begin: tuple[Callable[[np.ndarray], Mapping[str, Tensor]], str] | None = None,
         seed: int = 1,
+        trained_on: str | None = None,
         name: str | None = None,
     ) -> None:
         """Nothing is trained yet."""
@@ -106,8 +109,11 @@ class ScratchProblem(ArchitectureProblem):
         space.check_data(data.num_classes, data.input_shape)
         super().__init__(space, objectives, constraints=constraints, costs=costs, name=name)
         self.data, self.supernet, self.seed = data, supernet, seed
-        self.config = settle_for(config or ScratchConfig(), data, threads=_threads())
-        self.usual = settle_for(ScratchConfig(recipe=self.config.recipe), data, threads=1)
+        self.config = settle_for(
+            config or ScratchConfig(), data, threads=_threads(), trained_on=trained_on
+        )
+        usual = ScratchConfig(recipe=self.config.recipe)
+        self.usual = settle_for(usual, data, threads=1, trained_on=trained_on)
         self.begin = begin
         if (self.config.recipe == FINE_TUNE) != (begin is not None):
             raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from evonas.analysis.quantities import plural
 from evonas.config import RunConfig, seconds
 from evonas.data.locate import named_folder
+from evonas.device import kind_of
 from evonas.errors import InputError
 from evonas.problems import ScratchProblem, SupernetProblem
 from evonas.problems.defaults import SALIENCY_BATCHES
@@ -23,6 +24,7 @@ from evonas.stages.trainings import (
     settle_retraining,
     training_seconds,
 )
+from evonas.stages.workers import weights_trained_on
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
@@ -159,7 +161,8 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     use_threads(filled)
     if not filled.supernet:
         filled = _settle_precision(workspace, problem)
-    if not undecided and not measure:
+    elsewhere = weights_trained_on(filled) != kind_of(filled.device)
+    if not undecided and (elsewhere or not measure):
         return Plan(filled, workspace)
     # Networks that are scored together share layers.
     timing = _measure(workspace, getattr(algorithm, "n_offsprings", filled.pop_size))
@@ -194,9 +197,16 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
 
 def _settle_precision(workspace: Workspace, problem: SupernetProblem) -> RunConfig:
     """Find out in which precision to train; the settings are the workspace's from now on."""
-    from evonas.supernet.calibration import settle_precision
+    import torch
 
-    config = workspace.config
+    from evonas.supernet.calibration import settle_precision, usual_precision
+
+    config, kind = workspace.config, weights_trained_on(workspace.config)
+    if config.training.precision is None and kind != kind_of(config.device):
+        # Workers that are not this machine train, so that it cannot time them.
+        training = replace(config.training, precision=usual_precision(torch.device(kind)))
+        workspace.config = replace(config, training=training)
+        return workspace.config
     training = settle_precision(problem.space, problem.data, problem.width, config.training)
     workspace.config = replace(config, training=training)
     return workspace.config

@@ -25,6 +25,7 @@ from evonas.runs.memory import hand_over
 from evonas.search import get_algorithm
 from evonas.search.registry import TRUE_RANK
 from evonas.spaces import SearchSpace
+from evonas.stages.workers import networks_trained_on
 from evonas.training.recipes import settle_for
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Workspace:
         own: dict[str, Any] = {"racing": config.racing or "off"}
         if config.from_scratch:
             own = {"scratch": config.scratch, "supernet": config.supernet}
+            own["trained_on"] = networks_trained_on(config)
         return get_problem(
             config.problem,
             space,
@@ -129,7 +131,9 @@ class Workspace:
             )
         if isinstance(problem, ScratchProblem):
             threads = self.config.threads or 1
-            if settle_for(config, problem.data, threads=threads) == problem.config:
+            kind = networks_trained_on(self.config)
+            settled = settle_for(config, problem.data, threads=threads, trained_on=kind)
+            if settled == problem.config:
                 return problem
         begin = None
         if config.recipe == FINE_TUNE:
@@ -147,6 +151,7 @@ class Workspace:
             folder=folder.trainings,
             costs={c: f for c, f in problem.costs.items() if c not in ("params", "macs")},
             seed=self.config.seed,
+            trained_on=networks_trained_on(self.config),
             name=self.config.problem,
         )
         self._use_cluster(trained)
@@ -173,7 +178,8 @@ class Workspace:
             InputError: a setting means nothing for these images.
         """
         data, threads = self.supernet_problem().data, self.config.threads or 1
-        return settle_for(scratch, data, threads=threads)
+        kind = networks_trained_on(self.config)
+        return settle_for(scratch, data, threads=threads, trained_on=kind)
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.

@@ -161,13 +161,15 @@ def recipe_of(config: ScratchConfig) -> Recipe:
     return RECIPES[config.recipe]
 
 
-def settle_for(config: ScratchConfig, data: "SearchData", *, threads: int) -> ScratchConfig:
-    """`settle` for the images of a data set, where they lie."""
+def settle_for(
+    config: ScratchConfig, data: "SearchData", *, threads: int, trained_on: str | None = None
+) -> ScratchConfig:
+    """`settle` for the images of a data set; where they lie, unless a class of device is named."""
     return settle(
         config,
         side=min(data.input_shape[1:]),
         images=len(data.train),
-        device=data.train.device.type,
+        device=trained_on or data.train.device.type,
         threads=threads,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 from evonas.analysis import RankFidelity
 from evonas.cli import main
-from evonas.config import RunConfig, ScratchConfig, TrainingConfig, load, to_dict
+from evonas.config import ClusterConfig, RunConfig, ScratchConfig, TrainingConfig, load, to_dict
 from evonas.errors import InputError
 from evonas.fidelity import measure_fidelity
 from evonas.problems import get_problem
@@ -464,6 +465,22 @@ def test_a_retrained_run_is_measured_as_it_was_trained(tmp_path, trainings, caps
     assert run(resume=done.folder.path, quiet=True).config == config and trainings.n == made + 3
     names = [stage.name for stage in read_status(done.folder.path).stages]
     assert names == ["supernet", "search", "results", "retrain", "fidelity", "report"]
+
+
+def test_the_cluster_of_a_measurement_is_not_that_of_the_run(copy_of, monkeypatch):
+    """A run that is resumed later is not to look for one that it was never searched on."""
+    folder, connected = copy_of.folder.path, []
+
+    @contextmanager
+    def on_cluster(ray, settings):
+        connected.append((ray, settings.cpus))
+        yield None
+
+    monkeypatch.setattr("evonas.run.on_cluster", on_cluster)
+    measure_fidelity(folder, networks=3, scratch=ONE_EPOCH, ray="10.0.0.1:6379", quiet=True)
+    config = Run.load(folder).config
+    assert connected == [("10.0.0.1:6379", 1)] and config.ray is None and config.fidelity == 3
+    assert config.cluster == ClusterConfig()
 
 
 def test_repeated_without(finished, tmp_path, capsys):

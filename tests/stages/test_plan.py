@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from evonas.config import RunConfig, ScratchConfig, TrainingConfig, to_dict
+from evonas.config import ClusterConfig, RunConfig, ScratchConfig, TrainingConfig, to_dict
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for
 from evonas.stages.plan import LEAST_STEPS, RACED, Timing, divide, fill, images_of_a_turn, plan
@@ -86,6 +86,27 @@ def test_a_precision_is_measured_once_and_kept(monkeypatch, said):
     assert settled.workspace.config == settled.config
     assert plan(settled.config).config == settled.config
     assert asked == ([] if said else [(settled.config.space, 300)])
+
+
+def test_workers_with_gpus_train_by_their_own_recipe(data_dir):
+    """Whatever the machine has that drives them."""
+    given = RunConfig(
+        problem="cifar10-params", data_dir=str(data_dir), ray="local", device="cpu",
+        from_scratch=True,
+    )  # fmt: skip
+    alone, shared = (
+        plan(replace(given, cluster=ClusterConfig(gpus=gpus))).config for gpus in (0, 0.5)
+    )
+    assert (alone.scratch.epochs, alone.scratch.batch_size) == (8, 128)
+    assert (shared.scratch.epochs, shared.scratch.batch_size, shared.device) == (60, 512, "cpu")
+    assert shared.cluster.cpus == alone.cluster.cpus
+    assert plan(shared).config == shared
+    together = ClusterConfig(gpus=1, training_workers=2)
+    weights = plan(replace(given, from_scratch=False, cluster=together), measure=True)
+    assert weights.config.width == 1 and weights.config.training.precision == "bfloat16"
+    assert not weights.expected  # the machine that drives them cannot tell
+    scored = plan(replace(given, from_scratch=False, cluster=ClusterConfig(gpus=1)))
+    assert scored.config.width == 0.25  # trained here
 
 
 def test_another_device_goes_on_in_its_own_precision(tmp_path, config):

@@ -7,11 +7,10 @@ from evonas.device import cores, kind_of
 from evonas.errors import InputError
 from evonas.problems.published import TABLES
 from evonas.problems.registry import data_of
+from evonas.stages.workers import OFF
 
 # The search that proposes while networks are trained.
 PROPOSES_MEANWHILE = "screened"
-# What resumes a run without the cluster that it had.
-OFF = "off"
 
 
 def fill_cluster(config: RunConfig) -> RunConfig:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
-from evonas.device import cores, kind_of
+from evonas.device import cores
 from evonas.errors import InputError
 from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for, one_by_one
 from evonas.search.registry import SALIENCY as SALIENCY_SEARCH
@@ -13,6 +13,7 @@ from evonas.spaces import PlainSpace, SearchSpace
 from evonas.stages.filling.machine import with_absolute_paths
 from evonas.stages.filling.space import settings_of, space_of
 from evonas.stages.filling.supernet import run_of_supernet
+from evonas.stages.workers import networks_trained_on
 
 
 def trains_from_scratch(config: RunConfig, data: str, device: str) -> bool:
@@ -40,7 +41,7 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
     space = _space(config, data, device)
     evaluations, scratch = SCRATCH_EVALUATIONS, config.scratch
     threads = config.threads or cores()
-    kind = kind_of(device)
+    kind = networks_trained_on(config, device)
     defaults = defaults_for(data, kind)
     images = defaults.train_images
     if config.algorithm == TRUE_RANK:
@@ -59,7 +60,7 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
         threads=threads,
         scratch=scratch,
         space=space.name,
-        space_settings=settings_of(config, space.name, data, device),
+        space_settings=settings_of(config, space.name, data, kind),
         evaluations=config.evaluations or evaluations,
         train_images=config.train_images or images,
         validation_images=config.validation_images or defaults.validation_images,
@@ -87,8 +88,9 @@ def check_true_rank(config: RunConfig, space: SearchSpace) -> PlainSpace:
 
 
 def _space(config: RunConfig, data: str, device: str) -> SearchSpace:
-    name = config.space or defaults_for(data, kind_of(device)).space
-    return space_of(name, settings_of(config, name, data, device))
+    kind = networks_trained_on(config, device)
+    name = config.space or defaults_for(data, kind).space
+    return space_of(name, settings_of(config, name, data, kind))
 
 
 def _refuse_shared_weights(config: RunConfig, space: SearchSpace) -> None:

@@ -3,13 +3,14 @@
 from dataclasses import fields, replace
 
 from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, load
-from evonas.device import cores, kind_of
+from evonas.device import cores
 from evonas.errors import InputError
 from evonas.problems.defaults import defaults_for, evaluations_of
 from evonas.problems.registry import data_of
 from evonas.runs import RunFolder
 from evonas.stages.filling.machine import with_absolute_paths
 from evonas.stages.filling.space import settings_of
+from evonas.stages.workers import weights_trained_on
 from evonas.supernet.paths import get_paths
 from evonas.supernet.struck import PATHS as PRUNE_PATHS
 
@@ -32,7 +33,8 @@ def fill_supernet(config: RunConfig, data: str, device: str) -> RunConfig:
     config = with_absolute_paths(config, data)
     if config.training.paths is not None:
         get_paths(config.training.paths)
-    defaults = defaults_for(data, kind_of(device))
+    kind = weights_trained_on(config, device)
+    defaults = defaults_for(data, kind)
     training = {
         f.name: getattr(defaults.training, f.name)
         for f in fields(config.training)
@@ -45,7 +47,7 @@ def fill_supernet(config: RunConfig, data: str, device: str) -> RunConfig:
         device=device,
         threads=config.threads or cores(),
         space=config.space or defaults.space,
-        space_settings=settings_of(config, config.space or defaults.space, data, device),
+        space_settings=settings_of(config, config.space or defaults.space, data, kind),
         width=config.width or defaults.width,
         evaluations=config.evaluations or evaluations_of(config.algorithm, defaults.evaluations),
         train_images=config.train_images or defaults.train_images,
