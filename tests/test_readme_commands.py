@@ -18,7 +18,10 @@ from manual import PAGES, commands, options, python_blocks
 
 from evonas.cli import VERBS, main
 
-COMMANDS = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
+# A cluster that is there already: here each command has one of its own.
+OTHER_CLUSTER = r"--ray (auto|\S+:\d+)"
+WRITTEN = (command for page in PAGES for command in commands(page))
+COMMANDS = list(dict.fromkeys(re.sub(OTHER_CLUSTER, "--ray", command) for command in WRITTEN))
 OPTIONS = sorted(set().union(*map(options, PAGES)))
 DATA = "cifar10" if os.environ.get("EVONAS_DATA") else "digits"
 
@@ -34,12 +37,12 @@ SMALLEST = {
     r"--(retrain|members|member) \d+": r"--\1 1",
     r"--scratch\.epochs \d+": "--scratch.epochs 1",
     r"--scratch\.seeds \d+": "--scratch.seeds 2",
-    r"--ray (auto|\S+:\d+)": "--ray",  # a cluster of its own
 }
 
 IMAGES = ["--train-images", "200", "--validation-images", "64", "--threads", "1", "--quiet"]
 TRAINING = ["--training.steps", "12", "--training.batch-size", "16"]
 SEARCH = ["--evaluations", "24"]
+FEW = ["--evaluations", "10"]  # each of which is trained by itself
 
 
 def smallest(command: str, runs: list[Path]) -> list[str]:
@@ -64,7 +67,7 @@ def smallest(command: str, runs: list[Path]) -> list[str]:
     elif "--supernet" in words or "--budget" in words:
         more = [*SEARCH, "--quiet"] if "--supernet" in words else [*IMAGES, *TRAINING[2:]]
     elif {"--from-scratch", "plain"} & set(words):
-        more = [*IMAGES, *SEARCH, *scratch]
+        more = [*IMAGES, *FEW, *scratch]
     else:
         more = [*IMAGES, *TRAINING, *SEARCH, *space]
         if {"--retrain", "--fidelity"} & set(words):

@@ -144,6 +144,8 @@ class Cluster:
         Raises:
             NodeUnfit: those that are there are; says why the last one is.
         """
+        if not self.left_out:
+            return
         there = [node.id for node in alive() if node.id in self.left_out]
         if there and not self.nodes():
             raise NodeUnfit(self.left_out[there[-1]])

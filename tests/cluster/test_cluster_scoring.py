@@ -38,8 +38,9 @@ def X(trained):
     return trained.space.sample(60, np.random.default_rng(0))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scoring(cluster):
+    """One for all: it sees by itself what each of them has changed."""
     made = ClusterScoring(cluster)
     yield made
     made.release()
@@ -53,7 +54,7 @@ def test_scores_are_those_of_this_process(make, X, scoring):
     actors = scoring._actors
     more = X[::-1][:20] // 2
     assert np.array_equal(there.evaluate(more), here.evaluate(more))
-    assert scoring._actors is actors and len(actors.free) == 2
+    assert scoring._actors is actors and len(actors._all) == 2
 
 
 def test_statistics_are_added_up_as_by_the_threads_of_the_run(make, X, scoring, two_threads):
@@ -137,11 +138,11 @@ def test_other_weights_of_the_same_object(make, X, scoring, few_digits):
     assert scoring.evaluate(small, X).loss.tolist() == small.evaluate(X).loss.tolist()
 
 
-def test_what_can_never_be_scored_is_one_line(make, X, scoring, monkeypatch):
+def test_what_can_never_be_scored_is_one_line(make, X, cluster, monkeypatch):
     import ray
 
     there = make()
-    there.scoring = scoring
+    there.scoring = ClusterScoring(cluster)
 
     class Broken:
         def __init__(self, *given):
