@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from evonas.config import TrainingConfig
+from evonas.spaces.plain import DEPTH, WIDTH
 
 # Networks to look up in a published table.
 TABLE_EVALUATIONS = 200
@@ -67,7 +68,7 @@ _CIFAR = {
         evaluations=400,
         width=1.0,
         train_images=None,
-        validation_images=None,
+        validation_images=5000,
         training=_training(12000, 768, paths="spread", half_resolution=0.85),
     ),
 }
@@ -80,17 +81,21 @@ _DEFAULTS: dict[str, dict[str, Defaults]] = {
 
 
 # Ranges of "plain" that a device goes through in minutes; elsewhere those of the published search.
-_PLAIN: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {
-    "digits": dict.fromkeys(("cpu", "cuda"), {"depth": (3, 6), "width": (8, 24, 4)}),
+_PLAIN: dict[str, dict[str, tuple[int, ...]]] = {
+    "cpu": {"depth": (3, 6), "width": (8, 16, 4)},
+    "cuda": {"depth": DEPTH, "width": WIDTH},
 }
-_PLAIN_ON_A_CPU = {"depth": (3, 6), "width": (8, 16, 4)}
+_PLAIN_OF_DIGITS = {"depth": (3, 6), "width": (8, 24, 4)}
 
 
 def default_settings(space: str, data: str, device_kind: str) -> dict[str, tuple[int, ...]]:
-    """Settings of a space for a data set on a class of device, where it has some."""
+    """Settings of a space for a data set on a class of device, where it has some.
+
+    All that the class decides is there: a run keeps it, and goes on by it on another device.
+    """
     if space != "plain":
         return {}
-    return _PLAIN.get(data, {"cpu": _PLAIN_ON_A_CPU}).get(device_kind, {})
+    return _PLAIN_OF_DIGITS if data == "digits" else _PLAIN[device_kind]
 
 
 # Training images and epochs of each candidate of a search that goes one by one on a CPU: with these

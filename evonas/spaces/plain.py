@@ -19,6 +19,8 @@ from evonas.spaces.space import BoolArray, IntArray, SearchSpace
 if TYPE_CHECKING:
     from torch import nn
 
+# Of the published search: fewest and most, and of widths the step between.
+DEPTH, WIDTH = (10, 20), (16, 72, 4)
 KERNELS = (3, 5, 7)
 SEPARABLE, FULL = 0, 1
 
@@ -78,8 +80,8 @@ class PlainSpace(SearchSpace):
         self,
         *,
         name: str = "plain",
-        depth: Sequence[int] = (10, 20),
-        width: Sequence[int] = (16, 72, 4),
+        depth: Sequence[int] = DEPTH,
+        width: Sequence[int] = WIDTH,
         kernels: Sequence[int] = KERNELS,
         num_classes: int = 10,
         input_shape: Sequence[int] = (3, 32, 32),

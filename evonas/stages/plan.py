@@ -24,7 +24,7 @@ from evonas.stages.trainings import (
     settle_retraining,
     training_seconds,
 )
-from evonas.stages.workers import weights_trained_on
+from evonas.stages.workers import networks_trained_on, weights_trained_on
 from evonas.stages.workspace import Workspace
 from evonas.supernet.paths import get_paths, get_single_paths, passes_of_step
 from evonas.supernet.struck import BATCHES, CHILDREN_PER_CHOICE, END, LOOKS, check_pruning, rounds
@@ -161,7 +161,16 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     use_threads(filled)
     if not filled.supernet:
         filled = _settle_precision(workspace, problem)
-    elsewhere = weights_trained_on(filled) != kind_of(filled.device)
+    # What is trained on workers of another kind this machine cannot time.
+    trained = {weights_trained_on(filled)}
+    if filled.retrain or filled.fidelity_by == SCRATCH:
+        trained.add(networks_trained_on(filled))
+    elsewhere = trained != {kind_of(filled.device)}
+    if elsewhere and undecided:
+        raise InputError(
+            "--budget measures this machine, and workers with other devices train; leave it out "
+            "(--training.steps, --evaluations and --scratch.epochs say it, too)"
+        )
     if not undecided and (elsewhere or not measure):
         return Plan(filled, workspace)
     # Networks that are scored together share layers.

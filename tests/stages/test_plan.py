@@ -99,6 +99,11 @@ def test_workers_with_gpus_train_by_their_own_recipe(data_dir):
     )
     assert (alone.scratch.epochs, alone.scratch.batch_size) == (8, 128)
     assert (shared.scratch.epochs, shared.scratch.batch_size, shared.device) == (60, 512, "cpu")
+    assert (alone.validation_images, shared.validation_images) == (4000, 5000)
+    plain = plan(replace(given, space="plain", cluster=ClusterConfig(gpus=1)))
+    assert plain.config.space_settings == ("depth=10,20", "width=16,72,4")
+    assert plain.workspace.problem.space.depths == tuple(range(10, 21))
+    assert len(plain.workspace.problem.data.validation) == 5000
     assert shared.cluster.cpus == alone.cluster.cpus
     assert plan(shared).config == shared
     together = ClusterConfig(gpus=1, training_workers=2)
@@ -107,6 +112,12 @@ def test_workers_with_gpus_train_by_their_own_recipe(data_dir):
     assert not weights.expected  # the machine that drives them cannot tell
     scored = plan(replace(given, from_scratch=False, cluster=ClusterConfig(gpus=1)))
     assert scored.config.width == 0.25  # trained here
+    retrained = RunConfig(
+        problem="digits-params", ray="local", device="cpu", cluster=ClusterConfig(gpus=1),
+        budget="60s", retrain=1,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="--budget measures this machine, and workers"):
+        plan(retrained)
 
 
 def test_another_device_goes_on_in_its_own_precision(tmp_path, config):

@@ -60,9 +60,8 @@ def fill_workers(
             )
         return None, ClusterConfig()
     at_once = 1 if scratch.compile else scratch.at_once or threads or cores()
-    cuda = kind_of(device) == "cuda"
-    share = 1 if cuda else max(1, (threads or cores()) // at_once)
-    gpus = float(cuda) if cluster.gpus is None else cluster.gpus
+    gpus = float(kind_of(device) == "cuda") if cluster.gpus is None else cluster.gpus
+    share = 1 if gpus else max(1, (threads or cores()) // at_once)
     return ray, replace(cluster, cpus=cluster.cpus or share, gpus=gpus)
 
 
