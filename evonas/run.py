@@ -501,8 +501,8 @@ def _keep_settings(folder: RunFolder, config: RunConfig, *, cluster: bool) -> No
     stored = json.loads(folder.config.read_text(encoding="utf-8"))
     settings = to_dict(config)
     if not cluster:
-        before = stored["settings"]
-        settings |= {name: before[name] for name in ("ray", "cluster") if name in before}
+        before = to_dict(load(folder.config))
+        settings |= {name: before[name] for name in ("ray", "cluster")}
     if stored.get("settings") != settings:
         write_json_atomic(folder.config, {**stored, "settings": settings})
 

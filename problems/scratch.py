@@ -44,7 +44,9 @@ class ScratchProblem(ArchitectureProblem):
     Each distinct network is trained once for each seed, for a fixed number of epochs, and its error
     is that of the validation images at the last epoch. Each finished training is kept at once: a
     problem with the same folder, data and settings trains none of them again. One that diverges
-    counts as a guess among the classes, unless none has ever gone well: then it is an error.
+    counts as a guess among the classes, unless none has ever gone well: then it is an error. One
+    that comes to no end, as on a cluster whose workers die, has the worst error there is, and is
+    one of `failures`.
 
     With promotion networks go through rungs: a supernet (where one is given), then short trainings,
     then the whole one. Only networks that nothing known at a rung dominates, by the objectives, go

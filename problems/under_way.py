@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from evonas.training.trials import Trial, TrialFailed, Trials
 
 
+# Trainings that may come to nothing before one has gone well by those who do them now: perhaps they
+# are all that was left of a search. More are no fault of networks.
+UNPROVEN = 2
+
+
 class TrainingsUnderWay:
     """Hands trainings in, and keeps what comes of them.
 
-    What diverged or failed is held back until one training has gone well, or nothing else is under
-    way: where none ever does, it is not the networks that are to blame.
+    What diverged or failed is held back until one training has gone well: where none does, it is
+    not the networks that are to blame. One or two that are all that is under way are kept where
+    others went well before.
 
     Args:
         trials: who does them.
@@ -41,6 +47,7 @@ class TrainingsUnderWay:
         self._fine, self._went_well = any_fine, went_well
         self._held: list[tuple[Trial, TrainingDiverged | TrialFailed]] = []
         self._stopped = False
+        self._unproven = 0  # of those held, how many were kept all the same
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TrainingsUnderWay:
         """The object itself: pymoo copies problems, and there is one of each training."""
@@ -81,7 +88,8 @@ class TrainingsUnderWay:
         if self._stopped:
             raise EvaluationStopped
         if not len(self._trials):
-            if self._fine:
+            self._unproven += len(self._held)
+            if self._fine and self._unproven <= UNPROVEN:
                 return self._keep_held()
             trial, lost = self._held[0]
             if isinstance(lost, TrialFailed):

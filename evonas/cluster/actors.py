@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from evonas.cluster.said import in_a_line, original
@@ -36,6 +37,7 @@ class Actors:
     ) -> None:
         """None begins."""
         self._make, self._leave_out, self._say, self._lost = make, leave_out, say, 0
+        self._said = False  # that some do without others
         self.free: list[Any] = []
         self.opening: dict[Any, Any] = {}
         self._all: list[Any] = []
@@ -72,7 +74,9 @@ class Actors:
             if len(self._all) == 1 + len(self.opening):  # no other one has
                 raise InputError(why) from None
             self._end(actor)
-            self._say(why)
+            if not self._said:
+                self._said = True
+                self._say(f"{why}; the others go on")
             return
         if why:
             self._leave_out(machine, why)
@@ -96,7 +100,9 @@ class Actors:
         """End all."""
         import ray
 
-        if ray.is_initialized():  # else they have ended with it
-            for actor in self._all:
-                ray.kill(actor)
+        actors = self._all
         self._all, self.free, self.opening = [], [], {}
+        if ray.is_initialized():
+            for actor in actors:
+                with suppress(ray.exceptions.RayError):  # of a Ray that was there before
+                    ray.kill(actor)

@@ -132,7 +132,7 @@ class Cluster:
         Raises:
             NodeUnfit: no other one is left; says why.
         """
-        known = machine in self.left_out
+        known = self.left_out.pop(machine, None)
         self.left_out[machine] = why
         self.check_fit()
         if not known:
@@ -142,13 +142,24 @@ class Cluster:
         """See that machines are not all left out.
 
         Raises:
-            NodeUnfit: those that are there are; says why the last one is.
+            NodeUnfit: those that are there are; says why the last one was.
         """
         if not self.left_out:
             return
-        there = [node.id for node in alive() if node.id in self.left_out]
-        if there and not self.nodes():
-            raise NodeUnfit(self.left_out[there[-1]])
+        there = {node.id for node in alive()}
+        reasons = [why for machine, why in self.left_out.items() if machine in there]
+        if reasons and not self.nodes():
+            self.left_out.clear()  # whoever tries again has seen to it
+            raise NodeUnfit(reasons[-1])
+
+    @property
+    def connection(self) -> str:
+        """Another one for each time that this program connected: what it sent is gone with it."""
+        import ray
+
+        context = ray.get_runtime_context()
+        # Each Ray that is started has other machines, and each connection to it another worker.
+        return f"{context.get_node_id()}{context.get_worker_id()}"
 
     def check_connected(self) -> None:
         """See that it is still there.
@@ -223,6 +234,14 @@ def connect(
         cluster.let_go()
         if not there:
             ray.shutdown()
+
+
+def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two tuples hold the same objects; numbers and texts are compared by value."""
+    return len(one) == len(other) and all(
+        a == b if isinstance(a, int | float | str) else a is b
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def alive() -> list[Node]:

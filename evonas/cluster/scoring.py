@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evonas.cluster.actors import Actors
-from evonas.cluster.connection import Cluster, NodeUnfit
+from evonas.cluster.connection import Cluster, NodeUnfit, same
 from evonas.cluster.kit import Kit
 from evonas.cluster.said import in_a_line, original
 from evonas.cluster.trials import ATTEMPTS
@@ -25,6 +25,9 @@ Genomes = Sequence[tuple[int, ...]]
 Part = tuple[Genomes, list[int] | None]
 
 _VERSIONS = itertools.count()
+
+# Seconds between two looks at whether there are machines at all.
+LOOK_EVERY = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +104,9 @@ class ClusterScoring:
 
     def release(self) -> None:
         """End the actors; they are started again when they are needed."""
-        if self._actors is not None:
-            self._actors.end()
-        self._actors, self._of = None, ()
+        actors, self._actors, self._of = self._actors, None, ()
+        if actors is not None:
+            actors.end()
 
     # -- the parts ----------------------------------------------------------------------------
 
@@ -115,7 +118,8 @@ class ClusterScoring:
         try:
             weights, actors = self._weights_of(supernet), self._actors_for(supernet)
             actors.want(len(parts))
-            return _Parts(actors, weights, deque(enumerate(parts))).all()
+            queue = deque(enumerate(parts))
+            return _Parts(actors, weights, queue, self.cluster.check_fit).all()
         except BaseException:
             self.release()  # of some it is not known what they do
             raise
@@ -125,8 +129,8 @@ class ClusterScoring:
 
         tensors = supernet.network.state_dict()
         changes = sum(value._version for value in tensors.values())
-        state = supernet, supernet.trained_steps, changes
-        if self._weights is None or not _same(state, self._state):
+        state = supernet, supernet.trained_steps, changes, self.cluster.connection
+        if self._weights is None or not same(state, self._state):
             arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
             self._weights = Weights(next(_VERSIONS), supernet.width, [ray.put(arrays)])
             self._state = state
@@ -137,8 +141,8 @@ class ClusterScoring:
         import torch
 
         cluster, threads = self.cluster, torch.get_num_threads()
-        made_for = supernet.space, supernet.data, supernet.width, threads
-        if self._actors is None or not _same(made_for, self._of):
+        made_for = supernet.space, supernet.data, supernet.width, threads, cluster.connection
+        if self._actors is None or not same(made_for, self._of):
             self.release()
             cluster.let_go()
             beside = cluster.most_on_a_machine
@@ -167,11 +171,13 @@ class _Parts:
         actors: of the cluster.
         weights: of the supernet.
         queue: parts with their numbers.
+        check_fit: as of `Cluster`.
     """
 
     actors: Actors
     weights: Weights
     queue: deque[tuple[int, Part]]
+    check_fit: Callable[[], None]
     told: dict[int, Any] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
     running: dict[Any, tuple[Any, int, Part]] = field(default_factory=dict)
@@ -188,12 +194,15 @@ class _Parts:
                 actor = self.actors.free.pop(0)
                 self.running[actor.score.remote(self.weights, *part)] = actor, number, part
             waited = [*self.running, *self.actors.opening]
-            (ref,), _ = ray.wait(waited, num_returns=1)
-            if ref in self.actors.opening:
-                self.alive.add(self.actors.opening[ref])
-                self.actors.opened(ref)
-            else:
-                self._take(ref)
+            ready, _ = ray.wait(waited, num_returns=1, timeout=LOOK_EVERY)
+            if not ready:
+                self.check_fit()
+            for ref in ready:
+                if ref in self.actors.opening:
+                    self.alive.add(self.actors.opening[ref])
+                    self.actors.opened(ref)
+                else:
+                    self._take(ref)
         return [self.told[number] for number in range(parts)]
 
     def _take(self, ref: Any) -> None:
@@ -305,13 +314,6 @@ class EvonasScorer:
             self.version = weights.version
             self.activations = Activations(self.memory or 0.0)
         return self.supernet
-
-
-def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether two tuples hold the same objects; numbers are compared by value."""
-    return len(one) == len(other) and all(
-        a == b if isinstance(a, int | float) else a is b for a, b in zip(one, other, strict=True)
-    )
 
 
 def _texts(X: np.ndarray) -> list[tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import random
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
-from evonas.cluster.connection import Cluster, NodeUnfit
+from evonas.cluster.connection import Cluster, NodeUnfit, same
 from evonas.cluster.kit import Kit
 from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
@@ -58,7 +59,7 @@ class ClusterTrainers:
     def __init__(self, cluster: Cluster) -> None:
         """Nothing is sent yet."""
         self.cluster, self.task, self.given_up = cluster, evonas_trial, 0
-        self._packed: tuple[Any, ...] = ()  # space, data, and the kit of them
+        self._packed: tuple[Any, ...] = ()  # the kit, and what it is of
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ClusterTrainers:
         """The object itself: pymoo copies problems, and there is one cluster."""
@@ -84,16 +85,16 @@ class ClusterTrainers:
         cluster = self.cluster
         cluster.check_connected()
         cluster.let_go()
-        if not self._packed or self._packed[0] is not space or self._packed[1] is not data:
-            kit = ray.put(Kit.of(space, data, cluster.device, beside=cluster.most_on_a_machine))
-            self._packed = space, data, kit
-        kit = self._packed[2]
-        # Ray would give each trial on a GPU a process of its own, which had to import torch and
-        # read the images again.
-        task = ray.remote(
-            max_retries=0, max_calls=0, scheduling_strategy="SPREAD", **cluster.resources
-        )(_at_work(__version__))
-        trials = _ClusterTrials(self, task, kit, stop)
+        wanted = space, data, cluster.connection
+        if not (self._packed and same(self._packed[1], wanted)):
+            kit = Kit.of(space, data, cluster.device, beside=cluster.most_on_a_machine)
+            self._packed = ray.put(kit), wanted
+        work, settings = _at_work(__version__), {"max_retries": 0, **cluster.resources}
+        tasks = tuple(
+            ray.remote(max_calls=calls, scheduling_strategy="SPREAD", **settings)(work)
+            for calls in (0, 1)
+        )
+        trials = _ClusterTrials(self, tasks, self._packed[0], stop)
         try:
             yield trials
         finally:
@@ -112,24 +113,36 @@ class _Attempts:
 @dataclass(eq=False)
 class _ClusterTrials:
     trainers: ClusterTrainers
-    task: Any
+    tasks: tuple[Any, ...]  # which a process does many of, or one
     kit: Any
     stop: Callable[[], bool]
     queue: deque[_Attempts] = field(default_factory=deque)
     running: dict[Any, _Attempts] = field(default_factory=dict)
     retried: int = 0
     broken: InputError | None = None  # is raised when all that had ended by then is told
-    _looked: tuple[float, int] = (-math.inf, 0)  # when, and how many workers there was room for
+    _looked: float = -math.inf  # when
+    _room: int = 0  # how many workers there was room for
+    _task: Any = None
 
     @property
     def cluster(self) -> Cluster:
         return self.trainers.cluster
 
+    def _look(self) -> None:
+        """See which machines there are, now and then."""
+        if time.monotonic() - self._looked <= ROOM_EVERY:
+            return
+        cluster = self.cluster
+        self._looked, self._room = time.monotonic(), cluster.room
+        # A process stays with the GPU that it has begun on. Where there are several Ray may give
+        # its next trial another one, so that each trial there has a process of its own.
+        several = cluster.gpus > 0 and any(node.gpus > 1 for node in cluster.nodes())
+        self._task = self.tasks[several]
+
     @property
     def room(self) -> int:
-        if time.monotonic() - self._looked[0] > ROOM_EVERY:
-            self._looked = time.monotonic(), self.cluster.room
-        return self._looked[1]
+        self._look()
+        return self._room
 
     @property
     def slots(self) -> int:
@@ -166,8 +179,7 @@ class _ClusterTrials:
         import ray
 
         while True:
-            if not (self.broken or self.stop()):
-                self._fill()
+            self._fill_on()
             refs = list(self.running)
             ready = ray.wait(refs, timeout=0.0 if self.broken else within)[0] if refs else []
             if not ready:
@@ -175,12 +187,21 @@ class _ClusterTrials:
                     raise self.broken
                 self.cluster.check_fit()
                 return None
+            self._fill_on(ended=1)  # before it is looked at, so that no worker waits for that
             try:
                 told = self._told(ready[0])
             except InputError as error:
                 self.broken, told = self.broken or error, None
             if told:
                 return told
+
+    def _fill_on(self, ended: int = 0) -> None:
+        """`_fill`, unless all is to end."""
+        try:
+            if not (self.broken or self.stop()):
+                self._fill(ended)
+        except InputError as error:
+            self.broken = error
 
     def _told(self, ref: Any) -> tuple[Trial, Ended] | None:
         """What has come of a task; None where it is to be done again.
@@ -191,8 +212,6 @@ class _ClusterTrials:
         import ray
 
         attempts = self.running.pop(ref)
-        if not (self.broken or self.stop()):
-            self._fill()  # before the result is looked at, so that no worker waits for that
         try:
             kind, said, machine = ray.get(ref)
         except InputError as error:  # of the settings
@@ -209,7 +228,7 @@ class _ClusterTrials:
             return None
         attempts.errors.append(said)
         attempts.machines |= {machine} - {None}
-        if len(attempts.errors) < ATTEMPTS:
+        if len(attempts.errors) < ATTEMPTS or self.broken:  # which may be why it failed
             self.retried += 1
             self.queue.appendleft(attempts)
             return None
@@ -233,19 +252,22 @@ class _ClusterTrials:
             self.queue.append(attempts)
         self.running.clear()
 
-    def _fill(self) -> None:
+    def _fill(self, ended: int = 0) -> None:
+        """Hand trials to Ray, as many as there are workers; some of those running have ended."""
         from ray import cloudpickle
 
-        while self.queue and len(self.running) < self.slots:
-            attempts = self.queue.popleft()
+        while self.queue and len(self.running) - ended < self.slots:
+            self._look()
+            attempts = self.queue[0]
             trial = attempts.trial
             weights = trial.begin() if trial.begin else None
             if weights is not None:  # a worker may have another accelerator, or none
                 weights = {name: value.cpu() for name, value in weights.items()}
             sent = replace(trial, begin=None), weights, self.cluster.cpus
             pickled = cloudpickle.dumps((self.trainers.task, *sent))
-            task = self.task.options(name=evonas_trial.__name__, **self._where(attempts))
+            task = self._task.options(name=evonas_trial.__name__, **self._where(attempts))
             self.running[task.remote([self.kit], pickled)] = attempts
+            self.queue.popleft()
 
     def _where(self, attempts: _Attempts) -> dict[str, Any]:
         """Where to try it, as options of Ray: again on another machine, where there is one."""
@@ -257,7 +279,7 @@ class _ClusterTrials:
                 there = NodeAffinitySchedulingStrategy(
                     random.choice(nodes), soft=True, _spill_on_unavailable=True
                 )
-                return {"scheduling_strategy": there}
+                return {**self.cluster.where, "scheduling_strategy": there}
         return self.cluster.where
 
 
@@ -311,14 +333,35 @@ def outcome(kit: Kit, pickled: bytes) -> Said:
         InputError: no trial can be done by these settings.
     """
     task, *given = pickle.loads(pickled)
+    said: Said
     try:
-        return DONE, task(kit, *given)
+        said = DONE, task(kit, *given)
     except NodeUnfit as error:
-        return UNFIT, str(error)
+        said = UNFIT, str(error)
     except InputError:
         raise
     except Exception as error:
-        return FAILED, in_a_line(error)
+        said = FAILED, in_a_line(error)
+    if kit.device == "cuda":  # when the error, which holds the memory of a training, is gone
+        _let_go()
+    return said
+
+
+def _let_go() -> None:
+    """Let memory of the GPU go, of which others may have a share; end a process that has lost it.
+
+    After some errors nothing can be computed on it any more: others would fail here, too.
+    """
+    import gc
+
+    import torch
+
+    try:
+        gc.collect()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except Exception:
+        os._exit(1)
 
 
 def evonas_trial(
@@ -339,11 +382,7 @@ def evonas_trial(
     torch.set_num_threads(threads)
     space, data = kit.open()
     begin = None if weights is None else lambda: weights
-    try:
-        done = do_trial(replace(trial, begin=begin), space, data)
-    finally:
-        if kit.device == "cuda":
-            torch.cuda.empty_cache()  # others may have a share of this GPU
+    done = do_trial(replace(trial, begin=begin), space, data)
     if isinstance(done, Trained) and not trial.keeps_weights:
         return replace(done, weights={})
     return done

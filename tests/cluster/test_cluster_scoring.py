@@ -13,6 +13,7 @@ from workers import processes_of
 
 from evonas.cluster import ClusterScoring
 from evonas.cluster import scoring as module
+from evonas.cluster.actors import Actors
 from evonas.errors import InputError
 from evonas.problems import SupernetProblem
 from evonas.spaces import get_space
@@ -177,6 +178,40 @@ def test_an_evaluation_that_is_interrupted_leaves_no_actors(make, X, scoring, mo
     assert np.array_equal(there.evaluate(X[:1]), here.evaluate(X[:1]))
     assert len(scoring._actors._all) == 1  # one part needs no more
     assert np.array_equal(there.evaluate(X), here.evaluate(X))
+
+
+def test_where_some_cannot_begin_the_others_go_on(cluster):
+    import ray
+
+    class Fine:
+        def open(self):
+            return "", ""
+
+    class Lost:
+        def __init__(self):
+            raise OSError("no room")
+
+        def open(self):
+            raise AssertionError
+
+    kinds, said = iter([Fine]), []
+    actors = Actors(
+        lambda: ray.remote(num_cpus=0)(next(kinds, Lost)).remote(), cluster.leave_out, said.append
+    )
+    actors.want(2)
+    while actors.opening:
+        (ref,), _ = ray.wait(list(actors.opening))
+        actors.opened(ref)
+    assert len(actors.free) == len(actors._all) == 1
+    (line,) = said
+    assert line.startswith("workers are lost before") and line.endswith("the others go on")
+    actors.end()
+    actors.want(1)  # now there are no others
+    with pytest.raises(InputError, match="lost before they have begun"):
+        while True:
+            (ref,), _ = ray.wait(list(actors.opening))
+            actors.opened(ref)
+    actors.end()
 
 
 def test_diverged_weights_are_one_line_as_here(make, X, scoring, few_digits, trained):

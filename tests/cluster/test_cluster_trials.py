@@ -144,17 +144,13 @@ def test_many_in_a_row_end_a_search_of_small_generations(
         there.evaluate(networks[[2]])
 
 
-def test_another_evonas_and_a_cluster_that_is_gone(make, networks, cluster, monkeypatch):
+def test_another_evonas(make, networks, cluster, monkeypatch):
     there = on_cluster(make(), cluster)
     with monkeypatch.context() as patched:
         patched.setattr(module, "__version__", "9.9")
         with pytest.raises(NodeUnfit, match="has evonas .*, and the run 9.9; install the same th"):
             there.evaluate(networks)
-    assert len(cluster.left_out) == 1
-    cluster.left_out.clear()
-    monkeypatch.setattr("ray.is_initialized", lambda: False)
-    with pytest.raises(InputError, match="not connected any more; evaluate within"):
-        there.evaluate(networks)
+    assert not cluster.left_out  # whoever goes on has seen to it
 
 
 def test_stopping_does_not_wait_for_trainings(make, networks, cluster, doing):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evonas.cli import main
-from evonas.cluster import ClusterTrainers, connect, connection
+from evonas.cluster import ClusterScoring, ClusterTrainers, connect, connection
 from evonas.cluster.check import check_nodes
 from evonas.cluster.connection import NodeUnfit
 from evonas.cluster.kit import Kit
@@ -20,8 +20,9 @@ from evonas.cluster.trials import evonas_trial
 from evonas.config import ScratchConfig
 from evonas.errors import InputError
 from evonas.plugins import run_plugin
-from evonas.problems import ScratchProblem
+from evonas.problems import ScratchProblem, SupernetProblem
 from evonas.spaces import get_space
+from evonas.supernet import Supernet
 
 
 def refused(message, *given, **settings):
@@ -75,6 +76,29 @@ def test_no_machine_is_large_enough():
         assert ray.is_initialized()  # what somebody else has started stays
     finally:
         ray.shutdown()
+
+
+def test_what_was_sent_is_gone_with_the_connection(few_digits):
+    """A notebook that connects again goes on with the same problems."""
+    space = get_space("tiny", 10, few_digits.input_shape)
+    X = space.sample(4, np.random.default_rng(0))
+    trained, scored = (
+        [ScratchProblem(space, few_digits, config=ScratchConfig(epochs=1)) for _ in range(2)],
+        [SupernetProblem(space, few_digits) for _ in range(2)],
+    )
+    supernet = Supernet(space, few_digits)
+    supernet.trained_steps = 1
+    for problem in scored:
+        problem.supernet = supernet
+    with connect(workers=1) as cluster:
+        trained[1].trainers, scored[1].scoring = ClusterTrainers(cluster), ClusterScoring(cluster)
+        for here, there in trained, scored:
+            assert there.evaluate(X[:2]).tolist() == here.evaluate(X[:2]).tolist()
+    with pytest.raises(InputError, match="not connected any more"):
+        trained[1].evaluate(X[2:])
+    with connect(workers=1):
+        for here, there in trained, scored:
+            assert there.evaluate(X[2:]).tolist() == here.evaluate(X[2:]).tolist()
 
 
 def test_settings_of_workers_without_a_cluster(capsys):

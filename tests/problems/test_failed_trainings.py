@@ -137,6 +137,25 @@ def test_what_is_left_of_a_generation_may_fail(make, doing, tmp_path):
     assert again.failures(X) == ["", "it failed 3 times", "it failed 3 times"]
 
 
+def test_where_none_of_these_trainers_does_well_networks_are_not_to_blame(make, doing, tmp_path):
+    """Also where others did well before: a run that is gone on with, and now a broken cluster."""
+    _, lost = doing
+    X = networks(make(), "222222", "111111", "000000", "210000")
+    make(folder=tmp_path).evaluate(X[:1])
+    lost["failed"] |= {make().space.decode(x) for x in X[1:]}
+    again = make(folder=tmp_path)
+    with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
+        again.evaluate(X)
+    assert not any(again.records(again.space.decode(x)) for x in X[1:])
+    # One by one two are kept, as if they were all that is left; the third is not.
+    with pytest.raises(InputError, match="cannot be trained: it failed 3 times"):
+        with again.under_way() as under_way:
+            for x in X[1:]:
+                under_way.begin(x[None])
+                assert under_way.ended()[0].tolist() == [x.tolist()]
+    assert [bool(again.records(again.space.decode(x))) for x in X[1:]] == [True, True, False]
+
+
 class Fake:
     """Trials of which all that were begun end together."""
 
