@@ -195,7 +195,8 @@ class ClusterConfig:
     cpus: int | None = None
     """CPUs, and threads, of each; by default those that each has without a cluster, mostly 1."""
     gpus: float | None = None
-    """GPUs of each, such as 0.5; by default 1 with --device cuda, else none."""
+    """GPUs of each, such as 0.5; by default 1 with --device cuda, else none. Where there are some,
+    networks are trained by the recipe of GPUs."""
     training_workers: int | None = None
     """Workers that train the shared weights together, each on its share of the images of a step
     (and normalising by that); by default they are trained without the cluster."""

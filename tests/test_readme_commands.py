@@ -68,6 +68,8 @@ def smallest(command: str, runs: list[Path]) -> list[str]:
         more = [*SEARCH, "--quiet"] if "--supernet" in words else [*IMAGES, *TRAINING[2:]]
     elif {"--from-scratch", "plain"} & set(words):
         more = [*IMAGES, *FEW, *scratch]
+        if "--ray" in words:
+            more += ["--cluster.workers", "1"]
     else:
         more = [*IMAGES, *TRAINING, *SEARCH, *space]
         if {"--retrain", "--fidelity"} & set(words):

@@ -20,7 +20,7 @@ from evonas.cluster.trials import evonas_trial
 from evonas.config import ScratchConfig
 from evonas.errors import InputError
 from evonas.plugins import run_plugin
-from evonas.problems import ScratchProblem, SupernetProblem
+from evonas.problems import ScratchProblem
 from evonas.spaces import get_space
 from evonas.supernet import Supernet
 
@@ -79,26 +79,23 @@ def test_no_machine_is_large_enough():
 
 
 def test_what_was_sent_is_gone_with_the_connection(few_digits):
-    """A notebook that connects again goes on with the same problems."""
+    """A notebook that connects again goes on with the same problem."""
     space = get_space("tiny", 10, few_digits.input_shape)
     X = space.sample(4, np.random.default_rng(0))
-    trained, scored = (
-        [ScratchProblem(space, few_digits, config=ScratchConfig(epochs=1)) for _ in range(2)],
-        [SupernetProblem(space, few_digits) for _ in range(2)],
+    here, there = (
+        ScratchProblem(space, few_digits, config=ScratchConfig(epochs=1)) for _ in range(2)
     )
-    supernet = Supernet(space, few_digits)
-    supernet.trained_steps = 1
-    for problem in scored:
-        problem.supernet = supernet
     with connect(workers=1) as cluster:
-        trained[1].trainers, scored[1].scoring = ClusterTrainers(cluster), ClusterScoring(cluster)
-        for here, there in trained, scored:
-            assert there.evaluate(X[:2]).tolist() == here.evaluate(X[:2]).tolist()
+        there.trainers, scoring = ClusterTrainers(cluster), ClusterScoring(cluster)
+        assert there.evaluate(X[:2]).tolist() == here.evaluate(X[:2]).tolist()
+        supernet = Supernet(space, few_digits)
+        weights = scoring._weights_of(supernet)
+        assert scoring._weights_of(supernet) is weights
     with pytest.raises(InputError, match="not connected any more"):
-        trained[1].evaluate(X[2:])
+        there.evaluate(X[2:])
     with connect(workers=1):
-        for here, there in trained, scored:
-            assert there.evaluate(X[2:]).tolist() == here.evaluate(X[2:]).tolist()
+        assert there.evaluate(X[2:]).tolist() == here.evaluate(X[2:]).tolist()
+        assert scoring._weights_of(supernet) is not weights
 
 
 def test_settings_of_workers_without_a_cluster(capsys):

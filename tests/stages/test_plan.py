@@ -110,8 +110,8 @@ def test_workers_with_gpus_train_by_their_own_recipe(data_dir):
     weights = plan(replace(given, from_scratch=False, cluster=together), measure=True)
     assert weights.config.width == 1 and weights.config.training.precision == "bfloat16"
     assert not weights.expected  # the machine that drives them cannot tell
-    scored = plan(replace(given, from_scratch=False, cluster=ClusterConfig(gpus=1)))
-    assert scored.config.width == 0.25  # trained here
+    scored = fill(replace(given, from_scratch=False, cluster=ClusterConfig(gpus=1)))
+    assert scored.width == 0.25  # trained here
     retrained = RunConfig(
         problem="digits-params", ray="local", device="cpu", cluster=ClusterConfig(gpus=1),
         budget="60s", retrain=1,
