@@ -2,7 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,7 +163,7 @@ class RankFidelity:
         """Kendall's tau of estimated and true errors; see `kendall_tau`."""
         return kendall_tau(self.estimated_error, self.true_error)
 
-    @cached_property
+    @property
     def tau_interval(self) -> Interval:
         """95 % interval of tau; see `bootstrap_interval`."""
         return self._interval(kendall_tau)
@@ -173,7 +173,7 @@ class RankFidelity:
         """Spearman's rank correlation of estimated and true errors; see `spearman`."""
         return spearman(self.estimated_error, self.true_error)
 
-    @cached_property
+    @property
     def spearman_interval(self) -> Interval:
         """95 % interval of Spearman's rank correlation; see `bootstrap_interval`."""
         return self._interval(spearman)
@@ -195,13 +195,11 @@ class RankFidelity:
         Raises:
             InputError: `top` is not 1 to k.
         """
-        return self._interval(partial(top_regret, top=top))
+        return self._interval(_regret(top))
 
     def _interval(self, statistic: Statistic) -> Interval:
-        return bootstrap_interval(
-            statistic, self.estimated_error, self.true_error,
-            random_state=np.random.default_rng(SEED),
-        )  # fmt: skip
+        errors = self.estimated_error, self.true_error
+        return _interval_of(statistic, *(tuple(each.tolist()) for each in errors))
 
     def cost_tau(self, column: str) -> float:
         """Kendall's tau of ranking by one cost alone, the dearest first, without any training.
@@ -243,3 +241,19 @@ class RankFidelity:
         from evonas.analysis.fidelity_figure import draw_fidelity, fidelity_picture
 
         return draw_fidelity(fidelity_picture(self, front), new_axes() if ax is None else ax)
+
+
+@cache
+def _regret(top: int) -> Statistic:
+    """The same object each time, by which intervals are known again."""
+    return partial(top_regret, top=top)
+
+
+@lru_cache(maxsize=64)
+def _interval_of(
+    statistic: Statistic, estimated: tuple[float, ...], true: tuple[float, ...]
+) -> Interval:
+    """An interval, which a run tells several times and which takes a while."""
+    return bootstrap_interval(
+        statistic, np.array(estimated), np.array(true), random_state=np.random.default_rng(SEED)
+    )
