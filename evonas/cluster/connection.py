@@ -274,6 +274,11 @@ def _too_small(cpus: int, gpus: float) -> InputError:
             f"cluster has that many ({there}); give a smaller --cluster.gpus, or 0 to train on CPUs"
         )
     most = max(node.cpus for node in nodes)
+    if not most:
+        return InputError(
+            "no machine of the cluster has CPUs for trials; start Ray on one that has some (ray "
+            "start --address HEAD:PORT)"
+        )
     return InputError(
         f"a trial asks for {cpus} CPUs, and no machine of the cluster has that many (at most "
         f"{most:g}); give a smaller --cluster.cpus"

@@ -14,7 +14,7 @@ import pytest
 from evonas.cli import main
 from evonas.cluster import ClusterScoring, ClusterTrainers, connect, connection
 from evonas.cluster.check import check_nodes
-from evonas.cluster.connection import NodeUnfit
+from evonas.cluster.connection import Node, NodeUnfit
 from evonas.cluster.kit import Kit
 from evonas.cluster.trials import evonas_trial
 from evonas.config import ScratchConfig
@@ -59,13 +59,17 @@ def test_something_else_answers(monkeypatch):
         server.shutdown()
 
 
-def test_no_machine_is_large_enough():
+def test_no_machine_is_large_enough(monkeypatch):
     import ray
 
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         refused("asks for 1 GPU, and no machine of the cluster has that many .none.", gpus=1.0)
         refused("asks for 2 CPUs, and no machine of the cluster has that many .at most 1.", cpus=2)
+        with monkeypatch.context() as patched:
+            heads = [Node("id", "head", 0.0, 0.0)]
+            patched.setattr(connection, "alive", lambda: heads)
+            refused("no machine of the cluster has CPUs for trials; start Ray on one")
         with connect() as cluster:
             assert cluster.workers == cluster.room == 1 and not cluster.started
         with connect(workers=5) as cluster:  # four of them wait for machines to come
