@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from evonas._version import __version__
 from evonas.cluster.connection import Cluster, Node
 from evonas.cluster.kit import Kit, NodeUnfit, check_data
 from evonas.cluster.said import in_a_line, original
@@ -29,13 +28,9 @@ def check_nodes(cluster: Cluster, kit: Kit) -> None:
     """
     if cluster.started:
         return
-    for node, found in _ask(cluster, _version_there(), (), ANSWERS_WITHIN):
+    for node, found in _ask(cluster, version_there(), (), ANSWERS_WITHIN):
         if found != kit.version:
-            has = f"evonas {found}" if found else "no evonas"
-            raise NodeUnfit(
-                f"the machine {node.name} of the cluster has {has}, and the run {__version__}; "
-                "install the same there"
-            )
+            raise NodeUnfit(another_evonas(node.name, found, kit.version))
     if kit.recipe is not None:
         asked = (dict(kit.recipe), kit.checksum, kit.plugins)
         _ask(cluster, check_data, asked, READS_WITHIN)
@@ -74,7 +69,16 @@ def _ask(
     return told
 
 
-def _version_there() -> Callable[[], str]:
+def another_evonas(machine: str, found: str, wanted: str) -> str:
+    """What is said of a machine by what `version_there` told of it."""
+    has = f"evonas {found}" if found else "no evonas"
+    return (
+        f"the machine {machine} of the cluster has {has}, and the run {wanted}; install the same "
+        "there"
+    )
+
+
+def version_there() -> Callable[[], str]:
     """A function that travels by value: the machine may have another evonas, or none."""
 
     def version() -> str:

@@ -258,6 +258,11 @@ def alive() -> list[Node]:
     return nodes
 
 
+def name_of(machine: str) -> str:
+    """Host name or address of a machine, by Ray's name of it."""
+    return next((node.name for node in alive() if node.id == machine), machine)
+
+
 def _fit(node: Node, cpus: int, gpus: float) -> int:
     """How many trials fit on a machine."""
     fit = int(node.cpus // cpus)

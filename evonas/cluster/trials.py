@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evonas._version import __version__
-from evonas.cluster.connection import Cluster, NodeUnfit, same
+from evonas.cluster.check import another_evonas, version_there
+from evonas.cluster.connection import Cluster, NodeUnfit, name_of, same
 from evonas.cluster.kit import Kit
 from evonas.cluster.said import in_a_line, original
 from evonas.errors import InputError
@@ -222,8 +223,10 @@ class _ClusterTrials:
         if kind == DONE:
             self.trainers.given_up = 0
             return attempts.trial, said
-        if kind == UNFIT:  # which is no fault of the training
+        if kind in (UNFIT, ANOTHER):  # which is no fault of the training
             self.queue.appendleft(attempts)
+            if kind == ANOTHER:
+                said = another_evonas(name_of(machine), said, __version__)
             self.cluster.leave_out(machine, said)
             return None
         attempts.errors.append(said)
@@ -283,35 +286,29 @@ class _ClusterTrials:
         return self.cluster.where
 
 
-# What has come of a trial, in the words of a worker.
-DONE, FAILED, UNFIT = "done", "failed", "unfit"
+# What has come of a trial, in the words of a worker; the last one: it has another evonas.
+DONE, FAILED, UNFIT, ANOTHER = "done", "failed", "unfit", "another"
 Said = tuple[str, Any]
 
 
 def _at_work(version: str) -> Callable[[list[Any], bytes], tuple[str, Any, str]]:
     """What a worker does; travels by value, for a machine may have another evonas, or none."""
+    found, another = version_there(), ANOTHER
 
     def work(kit: list[Any], pickled: bytes) -> tuple[str, Any, str]:
         """What has come of a trial, the result or why there is none, and Ray's name of the machine.
+
+        Of another evonas its version.
 
         Args:
             kit: a list of the one reference to it.
             pickled: what is done with it, and what else that is given.
         """
-        import os
-
         import ray
 
         machine = ray.get_runtime_context().get_node_id()
-        try:
-            from evonas import __version__ as has
-        except ImportError:
-            has = ""
-        if has != version:
-            what = f"evonas {has}" if has else "no evonas"
-            name = os.uname().nodename
-            why = f"the machine {name} of the cluster has {what}, and the run {version}; install "
-            return "unfit", f"{why}the same there", machine
+        if (has := found()) != version:
+            return another, has, machine
         from evonas.cluster.trials import outcome
 
         return (*outcome(ray.get(kit[0]), pickled), machine)
