@@ -158,9 +158,6 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
     if "steps" not in free:
         _check_joint(filled)
         _check_pruning(filled, problem)
-    use_threads(filled)
-    if not filled.supernet:
-        filled = _settle_precision(workspace, problem)
     # What is trained on workers of another kind this machine cannot time.
     trained = {weights_trained_on(filled)}
     if filled.retrain or filled.fidelity_by == SCRATCH:
@@ -171,6 +168,9 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
             "--budget measures this machine, and workers with other devices train; leave it out "
             "(--training.steps, --evaluations and --scratch.epochs say it, too)"
         )
+    use_threads(filled)
+    if not filled.supernet:
+        filled = _settle_precision(workspace, problem)
     if not undecided and (elsewhere or not measure):
         return Plan(filled, workspace)
     # Networks that are scored together share layers.
@@ -206,17 +206,11 @@ def plan(config: RunConfig, *, started: float | None = None, measure: bool = Fal
 
 def _settle_precision(workspace: Workspace, problem: SupernetProblem) -> RunConfig:
     """Find out in which precision to train; the settings are the workspace's from now on."""
-    import torch
+    from evonas.supernet.calibration import settle_precision
 
-    from evonas.supernet.calibration import settle_precision, usual_precision
-
-    config, kind = workspace.config, weights_trained_on(workspace.config)
-    if config.training.precision is None and kind != kind_of(config.device):
-        # Workers that are not this machine train, so that it cannot time them.
-        training = replace(config.training, precision=usual_precision(torch.device(kind)))
-        workspace.config = replace(config, training=training)
-        return workspace.config
-    training = settle_precision(problem.space, problem.data, problem.width, config.training)
+    config = workspace.config
+    given = problem.space, problem.data, problem.width, config.training
+    training = settle_precision(*given, trained_on=weights_trained_on(config))
     workspace.config = replace(config, training=training)
     return workspace.config
 

@@ -91,7 +91,12 @@ def _timed(
 
 
 def settle_precision(
-    space: SearchSpace, data: SearchData, width: float, config: TrainingConfig
+    space: SearchSpace,
+    data: SearchData,
+    width: float,
+    config: TrainingConfig,
+    *,
+    trained_on: str | None = None,
 ) -> TrainingConfig:
     """The settings with the precision that is faster, if they left that open.
 
@@ -103,12 +108,14 @@ def settle_precision(
         data: on the device that trains.
         width: of the supernet.
         config: ``steps`` may be ``None``.
+        trained_on: class of the device that trains, where it is another one: that is not timed.
     """
     if config.precision is not None:
         return config
-    device, precision = data.train.device, usual_precision(data.train.device)
+    kind, here = trained_on or data.train.device.type, data.train.device.type
+    precision = usual_precision(torch.device(kind))
     few = config.steps is not None and config.steps < WORTH_MEASURING
-    if device.type == "cpu" and not few and computes_in_bfloat16():
+    if kind == here == "cpu" and not few and computes_in_bfloat16():
         pays = bfloat16_ratio(space, data, width, config) < PAYS
         precision = "bfloat16" if pays else "float32"
     return replace(config, precision=precision)
