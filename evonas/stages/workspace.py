@@ -130,10 +130,7 @@ class Workspace:
                 "run of another problem"
             )
         if isinstance(problem, ScratchProblem):
-            threads = self.config.threads or 1
-            kind = networks_trained_on(self.config)
-            settled = settle_for(config, problem.data, threads=threads, trained_on=kind)
-            if settled == problem.config:
+            if self._settled(config, problem) == problem.config:
                 return problem
         begin = None
         if config.recipe == FINE_TUNE:
@@ -177,9 +174,13 @@ class Workspace:
         Raises:
             InputError: a setting means nothing for these images.
         """
-        data, threads = self.supernet_problem().data, self.config.threads or 1
-        kind = networks_trained_on(self.config)
-        return settle_for(scratch, data, threads=threads, trained_on=kind)
+        return self._settled(scratch, self.supernet_problem())
+
+    def _settled(
+        self, scratch: ScratchConfig, problem: ScratchProblem | SupernetProblem
+    ) -> ScratchConfig:
+        threads, kind = self.config.threads or 1, networks_trained_on(self.config)
+        return settle_for(scratch, problem.data, threads=threads, trained_on=kind)
 
     def supernet_problem(self) -> SupernetProblem:
         """The problem, where it is one of shared weights.
