@@ -242,14 +242,11 @@ def go_on(
         stale = resettle_fidelity(workspace, stored)
         resettle_retraining(workspace, stored)
         use_cluster(workspace, cluster)
+        kept = workspace.config
+        if not keeps_cluster:
+            kept = replace(kept, ray=stored.ray, cluster=stored.cluster)
         return _run(
-            folder,
-            workspace,
-            quiet=quiet,
-            resumed=True,
-            restart_search=restart_search,
-            stale=stale,
-            keeps_cluster=keeps_cluster,
+            folder, workspace, quiet=quiet, kept=kept, restart_search=restart_search, stale=stale
         )
 
 
@@ -258,10 +255,9 @@ def _run(
     workspace: Workspace,
     *,
     quiet: bool,
-    resumed: bool = False,
+    kept: RunConfig | None = None,
     restart_search: bool = False,
     stale: bool = False,
-    keeps_cluster: bool = True,
 ) -> Run:
     """All stages of a run whose settings are settled.
 
@@ -269,23 +265,22 @@ def _run(
         folder: of the run.
         workspace: of its settings.
         quiet: show no progress.
-        resumed: whether it was begun before.
+        kept: settings that a run has from now on that was begun before.
         restart_search: begin the search anew, keeping all results.
         stale: whether what was measured of rank fidelity is of no use any more.
-        keeps_cluster: as of `go_on`.
     """
     settled = workspace.config
     with locked(folder):
         if workspace.computes:
             use_threads(settled)
         progress = open_progress(folder.log, quiet=quiet)
-        if resumed:
+        if kept is not None:
             folder.sweep()
             _check_data(folder, workspace)
             if stale:
                 folder.fidelity.unlink(missing_ok=True)
                 (folder.figures / "fidelity.png").unlink(missing_ok=True)
-            _keep_settings(folder, settled, cluster=keeps_cluster)
+            _keep_settings(folder, kept)
             if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
                     f"the search of {folder.path} has spent its budget; add --evaluations with "
@@ -490,19 +485,10 @@ def export_member(
     return target
 
 
-def _keep_settings(folder: RunFolder, config: RunConfig, *, cluster: bool) -> None:
-    """Write settings that a resume has changed; versions stay those the run began with.
-
-    Args:
-        folder: of the run.
-        config: its settings now.
-        cluster: whether those of a cluster are to be kept, too.
-    """
+def _keep_settings(folder: RunFolder, config: RunConfig) -> None:
+    """Write settings that a resume has changed; versions stay those the run began with."""
     stored = json.loads(folder.config.read_text(encoding="utf-8"))
     settings = to_dict(config)
-    if not cluster:
-        before = to_dict(load(folder.config))
-        settings |= {name: before[name] for name in ("ray", "cluster")}
     if stored.get("settings") != settings:
         write_json_atomic(folder.config, {**stored, "settings": settings})
 
