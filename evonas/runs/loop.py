@@ -113,6 +113,8 @@ class Loop:
         X = members.get("X")
         if results:
             hand_over(self.problem, X[: len(results)], results)
+            if recorded.evaluations is None:  # its process ended here; what it wrote took its time
+                self.seconds += sum(result.seconds for result in results)
         while len(results) < len(members):
             if results and self.stop():
                 return None

@@ -71,6 +71,8 @@ class StagesOutcome:
 def read_states(folder: RunFolder) -> dict[str, dict[str, Any]]:
     """What `stages.json` says: by stage, `state` and, where it ran, `seconds`; {} without one.
 
+    Seconds are those of all processes that ran the stage to its end or were asked to stop.
+
     Raises:
         InputError: the file is there and broken.
     """
@@ -100,17 +102,16 @@ def run_stages(stages: Sequence[Stage], context: Context) -> StagesOutcome:
     for stage in stages:
         # Asked only now: what a stage before it wrote may have made this one's work stale.
         if stage.done(folder):
-            states[stage.name] = {"state": "done"}
-            if before.get(stage.name, {}).get("state") == "done":
-                states[stage.name] = before[stage.name]
+            states[stage.name] = before.get(stage.name, {}) | {"state": "done"}
             skipped.append(stage.name)
             continue
         if context.stop():
             write_json_atomic(folder.stages, states)
             return StagesOutcome(tuple(ran), tuple(skipped), stage.name)
-        states[stage.name] = {"state": "running"}
+        # A process that is killed loses its own seconds, and not those before.
+        states[stage.name] = before.get(stage.name, {}) | {"state": "running"}
         write_json_atomic(folder.stages, states)
-        start = time.perf_counter()
+        start = time.perf_counter() - states[stage.name].get("seconds", 0.0)
         stage.run(context)
         seconds = round(time.perf_counter() - start, 3)
         if not stage.done(folder):

@@ -20,7 +20,8 @@ class StageStatus:
     Attributes:
         name: of the stage.
         state: "waiting", "running", "stopped" (asked to, or its process died) or "done".
-        seconds: what it took, where it ran to its end or was asked to stop; else None.
+        seconds: what it took in all processes where it ran to its end or was asked to stop; None if
+            there are none.
     """
 
     name: str

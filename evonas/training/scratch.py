@@ -39,7 +39,7 @@ class Trained:
         loss: their mean cross-entropy in nats.
         training_accuracy: training images told right in the end, not augmented, in percent; of the
             first 2,000 of them.
-        seconds: that the training took, parts before a resumption not counted.
+        seconds: that the training took, in all processes, without what a killed one lost of it.
         weights: its state, on the CPU.
     """
 
@@ -127,6 +127,7 @@ def train_network(
         options="scratch",
         replay=images.device.type == "cuda",
     )
+    start -= trainer.seconds  # of the processes before
     if not trainer.train(stop=stop, on_step=on_step):
         return None
     error, loss = evaluate_network(network, data.validation)

@@ -136,6 +136,9 @@ class Trainer:
             keeps the state.
         keep: gets the state after each epoch, where no file of this machine is to hold it.
 
+    Attributes:
+        seconds: that the epochs so far took, in all processes.
+
     Raises:
         InputError: a number is missing, the data holds less than one batch, or the checkpoint
             belongs to another network or other settings.
@@ -179,6 +182,7 @@ class Trainer:
         self.random_state = np.random.default_rng(seed)
         self.seed = seed
         self.step = 0
+        self.seconds = 0.0
         self.companion = companion
         self.optimizer = torch.optim.SGD(
             self.parameters,
@@ -265,6 +269,7 @@ class Trainer:
         self.network.train()
         look_every = 1 if self.device.type == "cpu" else _LOOK_EVERY
         losses: list[Tensor] = []
+        start = time.perf_counter() - self.seconds
         while self.step < self.steps:
             for images, labels in self.epoch():
                 losses.append(self.train_step(images, labels))
@@ -278,6 +283,7 @@ class Trainer:
                     break
             self._look(losses, on_step)
             self._check_weights()
+            self.seconds = time.perf_counter() - start
             if self.keep and time.monotonic() - self._saved_at >= self.checkpoint_seconds:
                 self.keep(self.state())
                 self._saved_at = time.monotonic()
@@ -419,6 +425,7 @@ class Trainer:
         tensors["generator"] = self.generator.get_state()
         values = {
             "step": self.step,
+            "seconds": self.seconds,
             "settings": self.settings,
             "random_state": json.dumps(self.random_state.bit_generator.state),
         }
@@ -459,6 +466,7 @@ class Trainer:
             self.generator.manual_seed(self.seed + int(saved.values["step"]))
         self.random_state.bit_generator.state = json.loads(saved.values["random_state"])
         self.step = int(saved.values["step"])
+        self.seconds = float(saved.values.get("seconds", 0.0))
         if self.companion:
             if "companion" not in saved.values:
                 raise InputError(

@@ -194,6 +194,23 @@ def test_stop_ends_between_generations_and_batches_and_resumes(tmp_path, blocks,
     assert substance(path) == substance(whole)
 
 
+def test_seconds_of_a_generation_are_those_of_all_processes(tmp_path, blocks, make):
+    path = tmp_path / "journal.jsonl"
+    asked = iter([False, False, True])
+    outcome = search(path, blocks(), make("nsga2"), stop=lambda: next(asked), batch=2)
+    assert outcome.stopped and outcome.generations == 0 and len(outcome.results) == 4
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    told = [line | {"seconds": 100.0} if line["kind"] == "result" else line for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in told))
+    reports = []
+    search(path, blocks(), make("nsga2"), on_generation=reports.append)
+    assert all(400 < report.seconds < 450 for report in reports)
+    # What is replayed has its seconds from its own line.
+    replayed = []
+    search(path, blocks(), make("nsga2"), on_generation=replayed.append)
+    assert [report.seconds for report in replayed] == [report.seconds for report in reports]
+
+
 def test_reports_hold_the_hypervolume_of_everything_feasible(tmp_path, blocks, make):
     reports = []
     problem = blocks(limit=8000)

@@ -60,6 +60,25 @@ def test_a_stop_within_a_stage(context, stop):
     assert states(context) == {"supernet": "stopped", "search": "waiting"}
 
 
+def test_seconds_are_those_of_all_processes(context, stop):
+    def took(seconds, stage):
+        context.folder.stages.write_text(json.dumps({"search": {"state": "?", "seconds": seconds}}))
+        run_stages([stage], context)
+        return read_states(context.folder)["search"]
+
+    def fail():
+        raise InputError("killed")
+
+    with pytest.raises(InputError):
+        took(50, Writes("search", before=fail))
+    assert read_states(context.folder)["search"] == {"state": "running", "seconds": 50}
+    assert 100 <= took(100, Writes("search"))["seconds"] < 110
+    assert took(150, Writes("search")) == {"state": "done", "seconds": 150}  # not run any more
+    (context.folder.path / "search").unlink()
+    stopped = took(200, Writes("search", before=stop.set))
+    assert stopped["state"] == "stopped" and 200 <= stopped["seconds"] < 210
+
+
 def test_a_stop_as_a_stage_ends(context, stop):
     outcome = run_stages([Writes("supernet", after=stop.set), Writes("search")], context)
     assert outcome.ran == ("supernet",) and outcome.stopped == "search"

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from evonas.config import ScratchConfig
 from evonas.data import from_tensors
 from evonas.errors import InputError
-from evonas.training import TrainingDiverged, evaluate_network, train_network
+from evonas.training import Checkpoint, TrainingDiverged, evaluate_network, train_network
 from evonas.training import scratch as module
 from evonas.training.pool import JobPool, do_several
 from evonas.training.recipes import settle
@@ -219,8 +219,24 @@ def test_a_training_goes_on_bit_for_bit(
     assert numbers(again) == numbers(whole) and same(again.weights, whole.weights)
     # Whoever keeps the result removes the state.
     assert path.exists()
+    seconds = Checkpoint.load(path, tensors=False).values["seconds"]
+    assert 0 < seconds <= again.seconds
     once_more = train_network(make(), few_digits, config, seed=4, checkpoint=path)
     assert numbers(once_more) == numbers(whole) and same(once_more.weights, whole.weights)
+
+
+def test_seconds_are_those_of_all_processes(make, few_digits, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    path = tmp_path / "k.part"
+    given = partial(train_network, make(), few_digits, config, checkpoint=path)
+    given(stop=stop_after(6))
+    saved = Checkpoint.load(path)
+    Checkpoint(saved.tensors, saved.values | {"seconds": 1000.0}).save(path)
+    assert 1000 < given().seconds < 1100
+    assert 1000 < Checkpoint.load(path, tensors=False).values["seconds"] < 1100
+    # Of an evonas that did not write them.
+    Checkpoint(saved.tensors, {k: v for k, v in saved.values.items() if k != "seconds"}).save(path)
+    assert given().seconds < 100
 
 
 def test_a_short_training_writes_no_state(make, few_digits, config, tmp_path):
