@@ -172,7 +172,7 @@ class TrueRankConfig:
     depth_loss: float | None = None
     """What it may be worse by, at most, for the search to go on deeper."""
     target: float | None = None
-    """Accuracy in percent that ends the depth phase."""
+    """Accuracy in percent of the network kept that ends the depth phase."""
     width_loss: float | None = None
     """What a narrower network may be worse by, at most, than the depth kept."""
     gain: float | None = None

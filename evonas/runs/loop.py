@@ -19,7 +19,8 @@ from evonas.runs.memory import hand_over
 from evonas.runs.records import Ask, Generation, Result, Search
 
 IDLE_GENERATIONS = 50
-"""A search that finds nothing new to evaluate for so many generations in a row is at its end."""
+"""A search that finds nothing new to evaluate for so many generations in a row is at its end, where
+its evaluator has no `patience` of its own."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Loop:
         """All generations; whether `stop` ended it early."""
         algorithm, budget = self.algorithm, self.search.evaluations
         # A restarted search may know enough already; pymoo looks only after an iteration.
-        idle = 0 if algorithm.evaluator.n_eval < budget else IDLE_GENERATIONS
-        while algorithm.has_next() and idle < IDLE_GENERATIONS:
+        most = getattr(algorithm.evaluator, "patience", IDLE_GENERATIONS)
+        idle = 0 if algorithm.evaluator.n_eval < budget else most
+        while algorithm.has_next() and idle < most:
             if self.stop():
                 return True
             before = algorithm.evaluator.n_eval

@@ -28,7 +28,7 @@ class TrueRankSearch(Algorithm):
     From the shallowest network of the widest, all separable with the smallest kernels:
 
     - depth: one step deeper each time; kept if better by `depth_gain`, passed over if not worse by
-      more than `depth_loss`, else the phase ends, as it does at `target`;
+      more than `depth_loss`, else the phase ends, as it does where the network kept is at `target`;
     - width: one step narrower each time, as long as not worse than the depth kept by more than
       `width_loss`;
     - operations: layer by layer a full convolution, kept if better by more than `gain`;
@@ -45,7 +45,7 @@ class TrueRankSearch(Algorithm):
         depth_gain: points of accuracy; this and the following are put over the rules.
         depth_loss: points of accuracy.
         target: accuracy in percent.
-        fitted: whether 100 % training accuracy ends the depth phase (asked of
+        fitted: whether 100 % training accuracy of the network kept ends the depth phase (asked of
             ``problem.training_accuracy(X) -> (n,)``, where it has that).
         width_loss: points of accuracy.
         gain: points of accuracy.
@@ -247,7 +247,10 @@ def true_rank(
     images: int | None = None,
 ) -> TrueRankSearch:
     """`TrueRankSearch`; settings as there."""
-    check_problem(problem)
+    space = check_problem(problem)
+    # It ends by itself, and asks for nothing twice: many in a row may break a limit, and one that
+    # keeps it come after them.
+    evaluator = DistinctEvaluator(canonical_of(problem), patience=most_candidates(space) + 1)
     return TrueRankSearch(
         rules,
         depth_gain=depth_gain,
@@ -258,5 +261,5 @@ def true_rank(
         gain=gain,
         layers=layers,
         images=images,
-        evaluator=DistinctEvaluator(canonical_of(problem)),
+        evaluator=evaluator,
     )

@@ -27,8 +27,9 @@ class Rules:
     Attributes:
         depth_gain: what a deeper network has to be better by, at least, to be kept.
         depth_loss: what it may be worse by, at most, for the search to try a still deeper one.
-        target: accuracy in percent at which the depth phase ends.
-        fitted: whether it also ends at 100 % training accuracy, where the problem tells that.
+        target: accuracy in percent of the network kept at which the depth phase ends.
+        fitted: whether it also ends at 100 % training accuracy of that network, where the problem
+            tells it.
         width_loss: what a narrower network may be worse by, at most, than the depth kept.
         gain: what a full convolution or a larger kernel has to be better by, to be kept; more than
             this.
@@ -185,23 +186,25 @@ class Walk:
         else:
             return
         self._decide("depth", first, measured, "kept")
+        kept, correct = measured, measured.correct
         for depth in depths[1:]:
-            assert self.best is not None and measured.correct is not None
-            if self._reached_target(measured):
+            # By the network kept, as the script has it: one that is passed over tells nothing.
+            if self._reached_target(kept):
                 return
             deeper = self._initial(depth, first.width)
             measured = yield Candidate("depth", deeper)
             if measured.correct is None:
                 self._decide("depth", deeper, measured, "infeasible")
                 return
-            kept = self.best[1]
             least, most = self._images(-self.rules.depth_loss), self._images(self.rules.depth_gain)
-            better = measured.correct - kept
+            better = measured.correct - correct
             outcome = "kept" if better >= most else "passed" if better >= least else "rejected"
             margin = min(abs(better - least), abs(better - most))
-            self._decide("depth", deeper, measured, outcome, kept, margin)
+            self._decide("depth", deeper, measured, outcome, correct, margin)
             if outcome == "rejected":
                 return
+            if outcome == "kept":
+                kept, correct = measured, measured.correct
 
     def _width(self, kept: PlainArchitecture, correct: float) -> Course:
         for width in self._allowed(1, self.space.widths)[::-1]:

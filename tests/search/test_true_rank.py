@@ -10,7 +10,7 @@ from pymoo.core.problem import Problem
 from pymoo.optimize import minimize
 
 from evonas.errors import InputError
-from evonas.problems import TabularProblem
+from evonas.problems import ArchitectureProblem, TabularProblem
 from evonas.runs import Journal, drive, read_lines, read_searches
 from evonas.search import TrueRankSearch, get_algorithm
 from evonas.search.true_rank import most_candidates
@@ -180,6 +180,10 @@ def test_the_target_ends_the_depth_phase():
     assert [t for t in texts(search(truth, target=98)) if t.startswith("5x16")]
     assert not [t for t in texts(search(truth, target=98)) if t.startswith("6x")]
     assert [t for t in texts(search(truth)) if t.startswith("6x")]
+    # A network that is passed over is not the one kept: 97.9 stays, 98.05 and 97.95 are no end.
+    passed = Truth(space, lambda a: {3: 2.1, 4: 1.95, 5: 2.05, 6: 1.8}[a.depth])
+    outcomes = [d.outcome for d in search(passed, target=98).decisions[:4]]
+    assert outcomes == ["kept", "passed", "passed", "kept"]
     fitted = Truth(space, lambda a: 7.0 - a.depth, training=100.0)
     assert [t for t in texts(search(fitted)) if t.startswith("6x")]
     assert not [t for t in texts(search(fitted, rules="published")) if t.startswith("4x")]
@@ -216,6 +220,24 @@ def test_limits():
     assert space.decode(algorithm.architecture) == "plain:3x8:000:333"
     nothing = search(Truth(space, lambda a: 50, limit=10))
     assert nothing.architecture is None and len(nothing.decisions) == 3
+
+
+def test_many_in_a_row_that_break_a_limit_end_no_search(tmp_path):
+    class Predicted(ArchitectureProblem):
+        def _score(self, X):
+            return {"error": 90.0 / (1.0 + X.sum(axis=1))}
+
+    space = get_space("plain", depth=(3, 3), width=(2, 128, 2))
+    problem = Predicted(space, ("error", "params"), constraints=["params<=2500"])
+    algorithm = minimize(problem, get_algorithm("true-rank", problem), seed=1).algorithm
+    outcomes = [decision.outcome for decision in algorithm.decisions]
+    assert outcomes.index("kept") > 50 and set(outcomes[: outcomes.index("kept")]) == {"infeasible"}
+    assert space.params(algorithm.architecture[None])[0] <= 2500
+    assert not algorithm.evaluator.exhausted
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        made = get_algorithm("true-rank", problem)
+        driven = drive(problem, made, journal=journal, evaluations=200, seed=1).algorithm
+    assert [decision.outcome for decision in driven.decisions] == outcomes
 
 
 def test_restricted_spaces():
