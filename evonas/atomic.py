@@ -37,6 +37,22 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and a file in it that goes again: before work whose result it is to hold.
+
+    Raises:
+        InputError: the disk is full, the folder cannot be made or written, or it is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder} is a file, or in one; give a folder") from None
+    except OSError as error:
+        raise cannot_write(folder / "*", error) from error
+
+
 def file_stem(text: str) -> str:
     """Any text, such as a network's, as the readable beginning of a file name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text)[:80].strip("-")

@@ -470,6 +470,7 @@ def _folder(path: str) -> Any:
 
 
 def _show_plan(planned: Any) -> None:
+    from evonas.analysis.quantities import many
     from evonas.run import summary
 
     print(f"would run: {summary(planned.config)}")
@@ -477,7 +478,7 @@ def _show_plan(planned: Any) -> None:
     if planned.workspace.computes:
         print(
             f"data: {len(problem.data.train)} training and {len(problem.data.validation)} "
-            f"validation images; {problem.space.size:.4g} networks"
+            f"validation images; {many(problem.space.size)} genomes"
         )
     else:
         print(f"data: a table of {len(problem.genes)} networks; the search takes seconds")

@@ -121,7 +121,8 @@ class ScratchConfig:
     then trained one at a time. On CUDA steps are recorded and replayed with and without."""
     at_once: int | None = None
     """Networks trained at the same time; by default as many as there are CPU threads, one on
-    CUDA."""
+    CUDA. On a CPU each has its share of the threads, which changes the last bits of what comes of
+    it."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no training can be run with."""

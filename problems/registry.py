@@ -21,7 +21,8 @@ from evonas.problems.published import TABLES
 from evonas.problems.scratch import ScratchProblem
 from evonas.problems.supernet import SupernetProblem
 from evonas.problems.tabular import TabularProblem
-from evonas.spaces import SearchSpace, get_space
+from evonas.spaces import SearchSpace
+from evonas.spaces.registry import space_with
 
 if TYPE_CHECKING:
     from evonas.data import SearchData
@@ -180,6 +181,11 @@ def get_problem(
     Raises:
         InputError: a name is unknown, or data, space and supernet do not fit each other.
     """
+    if not isinstance(scratch, ScratchConfig | bool | None):
+        raise InputError(
+            f"scratch is {scratch!r}; give a ScratchConfig such as ScratchConfig(epochs=30), or "
+            "True"
+        )
     data_name, objectives = split_name(name, names_of(costs))
     if data_name in TABLES:
         meaningless = {
@@ -273,7 +279,7 @@ def get_problem(
             space,
             data,
             objectives,
-            config=scratch if isinstance(scratch, ScratchConfig) else None,
+            config=None if isinstance(scratch, bool) else scratch,
             supernet=supernet,
             folder=folder,
             constraints=constraints,
@@ -318,7 +324,7 @@ def named_space(
         InputError: the name or a setting is unknown.
     """
     default = default_settings(name, data_name, kind_of(device))
-    return get_space(name, data.num_classes, data.input_shape, **{**default, **(settings or {})})
+    return space_with(name, data.num_classes, data.input_shape, {**default, **(settings or {})})
 
 
 def _no_supernet(space: SearchSpace, setting: str) -> InputError:

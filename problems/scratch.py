@@ -62,7 +62,8 @@ class ScratchProblem(ArchitectureProblem):
         config: how networks are trained; what it leaves open is decided by its recipe, the data
             and the device. ``config.promotion`` are the epochs of short trainings.
         supernet: a trained `Supernet` of this space, the first rung.
-        folder: where trainings are kept; in memory if None.
+        folder: where trainings are kept; in memory if None. Of networks that others of this problem
+            dominate the weights are removed, so that another problem has a folder of its own.
         constraints: limits on costs.
         costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
         begin: gives the weights that a canonical genome (n_var,) begins with, for settings of the
@@ -213,7 +214,8 @@ class ScratchProblem(ArchitectureProblem):
         if weights is None:
             raise InputError(
                 f"there are no weights of {self.space.decode(genome)}: it was not fully trained, "
-                "or another network was better and smaller; retrain it"
+                "or another network was better and smaller, here or in another problem of the same "
+                "folder; retrain it"
             )
         build = partial(self.space.build, genome)
         return new_network(build, self.data.train.device, weights=weights).eval()
@@ -444,6 +446,7 @@ class ScratchProblem(ArchitectureProblem):
     def _begun(self, config: ScratchConfig) -> Iterator[TrainingsUnderWay]:
         """Trainings by some settings; what is under way in the end is stopped."""
         assert config.at_once
+        self.store.check()  # a training may take hours
         with self.trainers.open(
             self.space,
             self.data,

@@ -1,5 +1,6 @@
 """The quantities of a front: which measure quality, how they are written, what axes call them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,11 @@ def format_value(name: str, value: float) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun: `1 network`, `2 networks`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def many(count: int) -> str:
+    """A number of genomes: all digits, or a power of ten where these say nothing."""
+    return f"{count:,}" if count < 10**7 else f"10^{math.log10(count):.1f}"
 
 
 def wide(values: np.ndarray, *, factor: float = 8.0) -> bool:

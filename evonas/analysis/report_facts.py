@@ -1,11 +1,10 @@
 """What a page says in words: what was searched, how, and for how long."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from evonas.analysis.front import Front
-from evonas.analysis.quantities import plural
+from evonas.analysis.quantities import many, plural
 from evonas.runs import RunStatus
 from evonas.runs.progress import format_seconds
 from evonas.spaces import SearchSpace
@@ -29,7 +28,7 @@ def facts_of(
     sizes = [f"{data[k]:,} {text}" for k, text in SIZES.items() if k in data]
     facts.append(("data", ", ".join([str(data.get("name", "")), *sizes])))
     if settings.get("space"):
-        size = f", {_many(space.size)} genomes of {space.n_var} genes" if space else ""
+        size = f", {many(space.size)} genomes of {space.n_var} genes" if space else ""
         facts.append(("space", f"{settings['space']}{size}"))
     facts.append(("evaluation", _evaluation(settings)))
     spent = f"{status.evaluations}"
@@ -86,8 +85,3 @@ def why_empty(front: Front, described: Mapping[str, Any], evaluations: int) -> s
             "more --evaluations."
         )
     return "No network that was evaluated is feasible."
-
-
-def _many(count: int) -> str:
-    """A number of genomes: all digits, or a power of ten where these say nothing."""
-    return f"{count:,}" if count < 10**7 else f"10^{math.log10(count):.1f}"

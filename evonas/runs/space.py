@@ -5,7 +5,8 @@ import json
 from evonas.config import load, space_settings
 from evonas.errors import InputError
 from evonas.runs.folder import RunFolder
-from evonas.spaces import SearchSpace, get_space
+from evonas.spaces import SearchSpace
+from evonas.spaces.registry import space_with
 
 
 def space_of(folder: RunFolder) -> SearchSpace:
@@ -23,4 +24,4 @@ def space_of(folder: RunFolder) -> SearchSpace:
             f"{folder.config} does not say what its images are like; it is of an older evonas, so "
             "give the space yourself: get_space(NAME, num_classes, input_shape)"
         )
-    return get_space(config.space, classes, shape, **space_settings(config.space_settings))
+    return space_with(config.space, classes, shape, space_settings(config.space_settings))

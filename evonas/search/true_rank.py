@@ -89,7 +89,8 @@ class TrueRankSearch(Algorithm):
             gain=gain,
             layers=layers,
         )
-        if images is not None and not images >= 1:
+        whole = isinstance(images, int | np.integer) and not isinstance(images, bool)
+        if images is not None and not (whole and images >= 1):
             raise InputError(f"images is {images}; give the number of images of the evaluation set")
         self.images = images
         self.known: Population = Population.empty()

@@ -6,6 +6,7 @@ of percentages would hang on their last digits.
 """
 
 import math
+import numbers
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -74,11 +75,17 @@ def get_rules(name: str, **thresholds: float | bool | None) -> Rules:
     Raises:
         InputError: There are no such rules, or a threshold is out of range.
     """
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         raise unknown("rules", name, RULES)
     given = {key: value for key, value in thresholds.items() if value is not None}
     for field in fields(Rules):
         value = given.get(field.name, 0.0)
+        if field.name == "fitted":
+            if value not in (True, False):
+                raise InputError(f"fitted is {value!r}; give True or False")
+            continue
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise InputError(f"{field.name} is {value!r}; give a number")
         if not math.isfinite(value) or value < 0:
             raise InputError(f"{field.name} is {value}; give a number of at least 0")
     rules = replace(RULES[name], **given)  # type: ignore[arg-type]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of the published search: fewest and most, and of widths the step between.
 DEPTH, WIDTH = (10, 20), (16, 72, 4)
+# More would be a slip of the pen, and take all memory.
+MOST_LAYERS, MOST_CHANNELS = 1000, 10_000
 KERNELS = (3, 5, 7)
 SEPARABLE, FULL = 0, 1
 
@@ -59,8 +61,9 @@ class PlainSpace(SearchSpace):
 
     Args:
         name: Name in the registry and in front of genomes.
-        depth: Fewest and most layers, at least three, and optionally the step between.
-        width: Fewest and most channels, and optionally the step between.
+        depth: Fewest and most layers, at least three, and optionally the step between; the last one
+            is what the steps from the fewest reach.
+        width: Fewest and most channels, and optionally the step between, likewise.
         kernels: Sides of the kernels to choose from, odd.
         num_classes: Classes to tell apart.
         input_shape: Channels, height and width of an image.
@@ -87,15 +90,16 @@ class PlainSpace(SearchSpace):
         input_shape: Sequence[int] = (3, 32, 32),
     ):
         """Lays the genes out."""
-        self.depths = _range("depth", depth, least=3)
-        self.widths = _range("width", width, least=1)
-        self.kernels = tuple(int(side) for side in kernels)
-        odd = all(
-            side == given and side % 2 for side, given in zip(self.kernels, kernels, strict=True)
-        )
+        self.depths = _range("depth", depth, least=3, most=MOST_LAYERS)
+        self.widths = _range("width", width, least=1, most=MOST_CHANNELS)
+        try:
+            self.kernels = tuple(int(side) for side in kernels)
+            odd = all(n % 2 for n in self.kernels) and list(self.kernels) == list(kernels)
+        except (TypeError, ValueError, OverflowError):
+            self.kernels, odd = (), False
         if not self.kernels or not odd or len(set(self.kernels)) < len(self.kernels):
             raise InputError(
-                f"the kernels {tuple(kernels)} of space '{name}' are no different odd numbers; "
+                f"the kernels {kernels} of space '{name}' are no different odd numbers; "
                 "give some such as 3, 5, 7"
             )
         if min(self.kernels) < 1:
@@ -343,12 +347,12 @@ class PlainSpace(SearchSpace):
         )
 
 
-def _range(what: str, given: Sequence[int], *, least: int) -> tuple[int, ...]:
+def _range(what: str, given: Sequence[int], *, least: int, most: int) -> tuple[int, ...]:
     """The numbers of a range with both ends, ascending."""
     try:
         numbers = [int(number) for number in given]
         whole = numbers == list(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers, whole = [], False
     if not whole or len(numbers) not in (2, 3):
         raise InputError(
@@ -359,4 +363,6 @@ def _range(what: str, given: Sequence[int], *, least: int) -> tuple[int, ...]:
         raise InputError(
             f"{what} runs from {low} to {high} by {step}; begin at {least} or more, and go up"
         )
+    if high > most:
+        raise InputError(f"{what} runs up to {high}; give at most {most}")
     return tuple(range(low, high + 1, step))

@@ -1,6 +1,6 @@
 """Spaces by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
@@ -77,6 +77,13 @@ def get_space(
         InputError: If the name is unknown, the space has no such setting, or a number is out of
             range.
     """
+    return space_with(name, num_classes, input_shape, settings)
+
+
+def space_with(
+    name: str, num_classes: int, input_shape: Sequence[int], settings: Mapping[str, Any]
+) -> SearchSpace:
+    """``get_space``, with settings that may have any name."""
     factory = _factory(name)
     for setting in settings:
         if setting not in settings_of(name):

@@ -10,7 +10,8 @@ from evonas.errors import InputError, unknown
 if TYPE_CHECKING:
     from evonas.data import SearchData
 
-# What does not change what a training leads to.
+# What does not change what a training leads to, but for the last bits: of `at_once` networks on a
+# CPU each has its share of the threads, which add up in another order.
 NO_MATTER = ("seeds", "promotion", "at_once", "compile")
 
 

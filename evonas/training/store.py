@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from evonas.atomic import file_stem
+from evonas.atomic import file_stem, make_folder
 from evonas.config import ScratchConfig, to_dict
 from evonas.errors import InputError
 from evonas.training.checkpoint import Checkpoint
@@ -83,6 +83,15 @@ class TrainingStore:
         self.writes = self.folder is not None and not read_only
         self._records: dict[str, Training] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
+
+    def check(self) -> None:
+        """Make the folder, where there is one to write into.
+
+        Raises:
+            InputError: it cannot be made or written.
+        """
+        if self.folder and self.writes:
+            make_folder(self.folder)
 
     def get(self, key: str) -> Training | None:
         """The record of a training; None where there is none.

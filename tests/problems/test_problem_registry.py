@@ -68,6 +68,17 @@ def test_training_settings_are_checked():
         problem.train(stepps=3)
 
 
+@pytest.mark.parametrize("scratch", ["trg", {"epochs": 1}, 5])
+def test_settings_of_trainings_are_no_other_type(scratch):
+    with pytest.raises(InputError, match="give a ScratchConfig"):
+        get_problem("digits-params", "plain", scratch=scratch)
+
+
+def test_settings_of_a_space_have_its_names():
+    with pytest.raises(InputError, match="no setting 'input_shape'; it has depth, width"):
+        get_problem("digits-params", "plain", settings={"input_shape": (1, 8, 8)})
+
+
 def test_a_supernet_of_another_space_is_refused(tmp_path):
     problem = get_problem("digits-params")
     supernet = problem.train(steps=1)

@@ -31,6 +31,13 @@ def make(chains, few_digits):
     return made
 
 
+def test_a_folder_that_cannot_be_written_is_found_before_a_training(make, X, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(training, "train_network", None)
+    with pytest.raises(InputError, match="is a file"):
+        make(folder=tmp_path / "file").evaluate(X)
+
+
 @pytest.fixture
 def X(chains):
     texts = ("3x2:000:333", "3x4:111:333", "4x3:0100:5333", "3x3:000:777")

@@ -275,6 +275,11 @@ def test_copies_under_way_and_runs_twice():
         ({"depth_gain": math.nan}, "depth_gain is nan"),
         ({"layers": 1.5}, "a share of all layers"),
         ({"images": 0}, "images is 0"),
+        ({"images": True}, "images is True"),
+        ({"rules": ["log"]}, r"unknown rules '\['log'\]'"),
+        ({"gain": "a"}, "gain is 'a'; give a number"),
+        ({"gain": True}, "gain is True; give a number"),
+        ({"fitted": "yes"}, "fitted is 'yes'; give True or False"),
     ],
 )
 def test_wrong_settings(settings, message):

@@ -393,6 +393,8 @@ def test_a_true_rank_run_gives_each_candidate_all_threads(data_dir):
         (["--scratch.compile", "True", "--scratch.at-once", 2], "compiled one at a time"),
         (["--space-settings", "depth"], "'depth' is no setting of a space; write it like"),
         (["--space-settings", "hight=3"], "the space 'plain' has no setting 'hight'"),
+        (["--space-settings", "num_classes=3"], "'plain' has no setting 'num_classes'; it has dep"),
+        (["--space-settings", "name=3"], "'plain' has no setting 'name'"),
         (["--space-settings", "depth=3", "--space-settings", "depth=4"], "is given twice"),
         (["--space-settings", "depth=5,3"], "depth"),
         (["--space-settings", "kernels=2,4"], "no different odd numbers"),

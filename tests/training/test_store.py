@@ -30,6 +30,23 @@ def test_round_trip(store):
         assert all(torch.equal(weights[name], WEIGHTS[name]) for name in WEIGHTS)
 
 
+def test_a_folder_is_made_before_anything_is_trained(store, tmp_path):
+    store.check()
+    assert store.folder is None or not list(store.folder.iterdir())
+    reader = TrainingStore(tmp_path / "read", read_only=True)
+    reader.check()
+    assert not (tmp_path / "read").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/in"])
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file, or in one; give a folder"):
+        TrainingStore(tmp_path / name).check()
+    with pytest.raises(InputError, match="cannot write /proc/nothing/"):
+        TrainingStore("/proc/nothing").check()
+
+
 def test_forgetting_weights_keeps_records(store):
     store.put("k", RECORD, WEIGHTS)
     store.put("other", RECORD, WEIGHTS)

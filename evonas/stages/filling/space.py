@@ -3,12 +3,13 @@
 from evonas.config import RunConfig, space_settings
 from evonas.device import kind_of
 from evonas.problems.defaults import default_settings
-from evonas.spaces import SearchSpace, get_space
+from evonas.spaces import SearchSpace
+from evonas.spaces.registry import space_with
 
 
 def space_of(name: str, settings: tuple[str, ...]) -> SearchSpace:
     """A space for any images: what does not depend on them."""
-    return get_space(name, 10, (3, 32, 32), **space_settings(settings))
+    return space_with(name, 10, (3, 32, 32), space_settings(settings))
 
 
 def settings_of(config: RunConfig, space: str, data: str, device: str) -> tuple[str, ...]:
