@@ -43,6 +43,7 @@ from evonas.runs import (
     run_stages,
     space_of,
 )
+from evonas.runs.stage import read_states
 from evonas.search.joint import begin
 from evonas.spaces import SearchSpace
 from evonas.stages import (
@@ -239,14 +240,19 @@ def go_on(
     folder = RunFolder.open(resume)
     workspace, stored = Workspace(_resumed(folder, config)), load(folder.config)
     with on_cluster(workspace.config.ray, workspace.config.cluster) as cluster:
-        stale = resettle_fidelity(workspace, stored)
+        changed = resettle_fidelity(workspace, stored)
         resettle_retraining(workspace, stored)
         use_cluster(workspace, cluster)
         kept = workspace.config
         if not keeps_cluster:
             kept = replace(kept, ray=stored.ray, cluster=stored.cluster)
         return _run(
-            folder, workspace, quiet=quiet, kept=kept, restart_search=restart_search, stale=stale
+            folder,
+            workspace,
+            quiet=quiet,
+            kept=kept,
+            restart_search=restart_search,
+            before=stored if changed else None,
         )
 
 
@@ -257,7 +263,7 @@ def _run(
     quiet: bool,
     kept: RunConfig | None = None,
     restart_search: bool = False,
-    stale: bool = False,
+    before: RunConfig | None = None,
 ) -> Run:
     """All stages of a run whose settings are settled.
 
@@ -267,20 +273,21 @@ def _run(
         quiet: show no progress.
         kept: settings that a run has from now on that was begun before.
         restart_search: begin the search anew, keeping all results.
-        stale: whether what was measured of rank fidelity is of no use any more.
+        before: settings that the run has again where this comes to nothing.
     """
     settled = workspace.config
     with locked(folder):
+        states = read_states(folder)
         if workspace.computes:
             use_threads(settled)
         progress = open_progress(folder.log, quiet=quiet)
         if kept is not None:
             folder.sweep()
             _check_data(folder, workspace)
-            if stale:
+            _keep_settings(folder, kept)
+            if before is not None and not kept.fidelity:
                 folder.fidelity.unlink(missing_ok=True)
                 (folder.figures / "fidelity.png").unlink(missing_ok=True)
-            _keep_settings(folder, kept)
             if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
                     f"the search of {folder.path} has spent its budget; add --evaluations with "
@@ -307,6 +314,11 @@ def _run(
                 )
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(f"go on with: {folder.resume_command}") from None
+            except InputError:
+                if before is not None:
+                    _keep_settings(folder, before)
+                    write_json_atomic(folder.stages, states)
+                raise
         if outcome.stopped:
             if folder.journal.is_file():
                 write_results(folder, workspace)
@@ -433,10 +445,10 @@ def retrain_members(
         stage = RetrainMembers(workspace, config.members, scratch, config.network)
         with Interrupt(lambda: progress.say("finishing the step (Ctrl-C again: at once)")) as stop:
             stage.run(Context(folder, workspace.config, progress, stop))
+        write_report(folder)
         if stop():
             command = f"evonas retrain {shlex.quote(str(folder.path))} with the same settings"
             raise Stopped(opened, stage.name, command)
-    write_report(folder)
     return RetrainedNetworks.load(folder.path)
 
 

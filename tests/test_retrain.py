@@ -286,6 +286,40 @@ def test_a_training_that_diverges_ends_no_run(copy, monkeypatch, capsys):
     assert len(retrain_members(copy.folder.path, settings, quiet=True)) == 2 and len(made) == 3
 
 
+def test_trainings_that_all_diverge_are_one_line_and_break_no_run(copy, monkeypatch):
+    from evonas.training import TrainingDiverged, scratch
+
+    def train(*arguments, **settings):
+        raise TrainingDiverged("no number")
+
+    folder = copy.folder
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="none of 2 trainings"):
+        patched.setattr(scratch, "train_network", train)
+        lost = RetrainConfig(members=2, scratch=ScratchConfig(epochs=2))
+        retrain_members(folder.path, lost, quiet=True)
+    assert not folder.retrained.exists() and not (folder.figures / "retrained.png").exists()
+    # What an older evonas left in such a case.
+    folder.retrained.write_text("network,error,test_error,estimated_error,epochs,seeds,method\n")
+    assert main(["report", str(folder.path)]) == 0
+    assert len(retrain_members(folder.path, RetrainConfig(members=2), quiet=True)) == 2
+
+
+def test_what_was_finished_before_ctrl_c_is_in_the_table(copy, trainings, monkeypatch):
+    from evonas.stages import retrain as stage
+
+    def stopped(*arguments, on_network, **settings):
+        def tell(done):
+            on_network(done)
+            raise EvaluationStopped
+
+        return retrain(*arguments, on_network=tell, **settings)
+
+    monkeypatch.setattr(stage, "retrain", stopped)
+    settings = RetrainConfig(members=3, scratch=ScratchConfig(epochs=2, at_once=1))
+    assert len(retrain_members(copy.folder.path, settings, quiet=True)) == 1
+    assert (copy.folder.figures / "retrained.png").is_file()
+
+
 def test_how_members_are_retrained_may_change(tmp_path, capsys):
     given = SHARED | {"training": TrainingConfig(steps=2, batch_size=16, paths="uniform")}
     broken = ScratchConfig(epochs=1, lr=1e30, clip_norm=0.0)

@@ -105,6 +105,7 @@ class Report:
         described = _described(folder)
         picks = picks_of(front)
         retrained = RetrainedNetworks.load(folder.path) if folder.retrained.is_file() else None
+        retrained = retrained or None  # an older evonas wrote tables without a row
         space, without_space = _space(folder)
         status = read_status(folder.path)
         chart = chart_of(front) if len(front) else None

@@ -9,6 +9,7 @@ import numpy as np
 
 from evonas.analysis import RankFidelity, save_fidelity
 from evonas.analysis.quantities import plural
+from evonas.analysis.ranks import FEWEST
 from evonas.config import RunConfig, ScratchConfig, put_over
 from evonas.errors import EvaluationStopped, InputError
 from evonas.operators import StratifiedSampling
@@ -47,22 +48,33 @@ class MeasureFidelity:
         if not run.fidelity.is_file():
             return False
         try:
-            networks = RankFidelity.load(run.path).networks
+            record = RankFidelity.load(run.path)
         except InputError:
             return False
+        if record.source != self._source(run):  # of another measurement, asked for before
+            return False
+        networks = record.networks
         if len(networks) == self.workspace.config.fidelity:
             return True
         self.workspace.narrow_as(run)  # of a small space there may be no more
         X = self._networks()
         return len(networks) == len(X) or len(networks) == len(X[self._trained(run, X)])
 
+    def _source(self, run: RunFolder) -> str:
+        config = self.workspace.config
+        if config.fidelity_by == TABLE:
+            return published_source(config)
+        return source_of(self.workspace.scratch_problem(run, compared_scratch(config)))
+
     def _trained(self, run: RunFolder, X: np.ndarray) -> np.ndarray:
-        """Which of the networks could be trained, bool (k,)."""
+        """Which of the networks could be trained, bool (k,): the error of another is a guess."""
         config = self.workspace.config
         if config.fidelity_by != SCRATCH:
             return np.ones(len(X), dtype=bool)
         scratch = self.workspace.scratch_problem(run, compared_scratch(config))
-        return np.array([not why for why in scratch.failures(X)], dtype=bool)
+        names = [scratch.space.decode(x) for x in X]
+        lost = [any(scratch.is_lost(name, seed) for seed in scratch.seeds) for name in names]
+        return ~np.array(lost, dtype=bool)
 
     def _networks(self) -> np.ndarray:
         config, problem = self.workspace.config, self.workspace.problem
@@ -79,7 +91,7 @@ class MeasureFidelity:
             if estimated is None:
                 return
             if config.fidelity_by == TABLE:
-                true, source = published_errors(config, problem, X)
+                true, source = published_errors(config, problem, X), published_source(config)
             else:
                 scratch = self.workspace.scratch_problem(folder, compared_scratch(config))
                 trained = trained_errors(scratch, X, context)
@@ -93,6 +105,11 @@ class MeasureFidelity:
                         "left out"
                     )
                     X, estimated, true = X[kept], estimated[kept], true[kept]
+                    if len(X) < FEWEST:
+                        raise InputError(
+                            f"{plural(len(X), 'network')} could be trained, and the order of so "
+                            "few says nothing; give a smaller --scratch.lr"
+                        )
             names, costs = problem.cost_columns(X)
             record = RankFidelity(
                 tuple(problem.space.decode(x) for x in X),
@@ -130,10 +147,16 @@ def compared_networks(problem: ArchitectureProblem, k: int, *, seed: int = 1) ->
 
 
 def scored(problem: SupernetProblem, X: np.ndarray, context: Context) -> np.ndarray | None:
-    """Errors by shared weights, percent, (k,); None where it was asked to stop.
+    """Errors by shared weights on all images, percent, (k,); None where it was asked to stop.
 
-    What the search has scored is known already.
+    What a search without a race has scored is known already.
     """
+    if problem.racing != "off":  # there are estimates among what is known
+        whole = SupernetProblem(
+            problem.space, problem.data, supernet=problem.supernet, memory=problem.memory
+        )
+        whole.scoring = problem.scoring
+        problem = whole
     column = problem.objectives.index("error")
     errors: list[np.ndarray] = []
     with context.progress.stage("estimates", len(X), "networks") as progress:
@@ -146,10 +169,20 @@ def scored(problem: SupernetProblem, X: np.ndarray, context: Context) -> np.ndar
     return np.concatenate(errors)
 
 
-def published_errors(
-    config: RunConfig, problem: ArchitectureProblem, X: np.ndarray
-) -> tuple[np.ndarray, str]:
-    """Published test errors, percent, (k,), and what they are, in words.
+def published_source(config: RunConfig) -> str:
+    """What the errors of a published table are, in words.
+
+    Raises:
+        InputError: there is no such table.
+    """
+    name = table_of(data_of(config.problem), config.space or "")
+    if name is None:
+        raise no_table(config)
+    return f"{TABLES[name].title}, published test error"
+
+
+def published_errors(config: RunConfig, problem: ArchitectureProblem, X: np.ndarray) -> np.ndarray:
+    """Published test errors, percent, (k,).
 
     Raises:
         InputError: there is no such table, its file is missing or damaged, or lacks a network.
@@ -166,7 +199,7 @@ def published_errors(
             f"{TABLES[name].file} lacks {lacks}; replace it by a fresh copy from "
             f"{TABLES[name].source}"
         )
-    return table.evaluate(genomes)[:, 0], f"{TABLES[name].title}, published test error"
+    return np.asarray(table.evaluate(genomes)[:, 0])
 
 
 def no_table(config: RunConfig) -> InputError:

@@ -202,7 +202,7 @@ def resumed_fidelity(stored: RunConfig, given: RunConfig) -> RunConfig:
 
 
 def resettle_fidelity(workspace: Workspace, stored: RunConfig) -> bool:
-    """Settle what a resumed run now says of rank fidelity; whether what it measured is stale.
+    """Settle what a resumed run now says of rank fidelity; whether that is something else.
 
     What is settled already is not looked at: a table may have gone since it was read.
     """

@@ -53,14 +53,21 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
 
 
 def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
-    """Write and draw everything that was retrained in a run, beside what the search thought."""
+    """Write and draw everything that was retrained in a run, beside what the search thought.
+
+    Where that is nothing there is no table.
+    """
+    records = list(all_retrained(folder.networks).values())
+    if not records:
+        folder.retrained.unlink(missing_ok=True)
+        (folder.figures / "retrained.png").unlink(missing_ok=True)
+        return
     searches = searches_of(folder)
     column = searches[0].objectives.index("error") if "error" in searches[0].objectives else None
     known = {
         result.key: result.objectives[column]
         for result in distinct_results(searches)
-        if column is not None
+        if column is not None and not result.images_saved  # what a race extrapolates is no score
     }
-    records = list(all_retrained(folder.networks).values())
     summarised(records, known, problem, folder.name).write(folder.retrained)
     save_retrained(folder)

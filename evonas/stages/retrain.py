@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evonas.analysis import Front
+from evonas.analysis.quantities import plural
 from evonas.config import ScratchConfig
-from evonas.errors import EvaluationStopped
+from evonas.errors import EvaluationStopped, InputError
 from evonas.retrain import Retrained, files_of, pick, retrain
 from evonas.runs import Context, RunFolder
 from evonas.stages.results import write_retrained
@@ -43,7 +44,11 @@ class RetrainMembers:
         return all(f.is_file() or problem.is_lost(*pair) for pair, f in files.items())
 
     def run(self, context: Context) -> None:
-        """Train, measure, write and draw."""
+        """Train, measure, write and draw.
+
+        Raises:
+            InputError: no network could be trained.
+        """
         folder = context.folder
         problem = self.workspace.scratch_problem(folder, self.scratch)
         chosen = pick(Front.load(folder.path), self.members, self.networks, problem.space)
@@ -63,6 +68,7 @@ class RetrainMembers:
                     on_network=tell,
                 )
             except EvaluationStopped:
+                write_retrained(folder, problem)  # what is finished
                 return
             progress.finish()
         for network, seed in files_of(problem, chosen, folder.networks):
@@ -75,3 +81,8 @@ class RetrainMembers:
                     "retrain it with a smaller --scratch.lr"
                 )
         write_retrained(folder, problem)
+        if not folder.retrained.is_file():
+            raise InputError(
+                f"none of {plural(total, 'training')} came to a good end, and the run has no other "
+                "network that was trained alone; retrain with a smaller --scratch.lr"
+            )

@@ -20,7 +20,7 @@ from evonas.run import Run, run
 from evonas.runs import Context, RunFolder, locked, open_progress, read_status
 from evonas.spaces import get_space
 from evonas.stages import MeasureFidelity, Workspace, fidelity, plan
-from evonas.stages.fidelity import compared_networks, published_errors
+from evonas.stages.fidelity import compared_networks, published_errors, published_source
 from evonas.stages.fidelity_plan import (
     LEAST_NETWORKS,
     SCRATCH_NETWORKS,
@@ -155,10 +155,10 @@ def test_rows_of_a_restricted_space(data_dir):
     space = base.restrict(allowed)
     X = space.sample(20, np.random.default_rng(0))
     config = RunConfig(problem="cifar10-params", space="macro", data_dir=str(data_dir))
-    errors, source = published_errors(config, SimpleNamespace(space=space), X)
+    errors = published_errors(config, SimpleNamespace(space=space), X)
     published = json.loads((data_dir / TABLES["nasbench-macro"].file).read_text())
     names = ["".join(map(str, x)) for x in space.lift(X)]
-    assert source == "NAS-Bench-Macro, published test error"
+    assert published_source(config) == "NAS-Bench-Macro, published test error"
     np.testing.assert_allclose(errors, [100 - published[name]["mean_acc"] for name in names])
 
 
@@ -259,6 +259,71 @@ def test_stopped_after_a_training(copy_of, trainings):
     assert not copy_of.folder.fidelity.exists()
     stage.run(context(copy_of))
     assert stage.done(copy_of.folder) and len(copy_of.fidelity) == 4
+
+
+def test_estimates_are_those_of_the_supernet_after_a_race_too(tmp_path, trainings):
+    racing = {"racing": "confident", "validation_images": 400, "evaluations": 60}
+    config = RunConfig(
+        **DIGITS | racing, fidelity=12, fidelity_by="scratch", scratch=ONE_EPOCH, runs=str(tmp_path)
+    )
+    done = run(config, quiet=True)
+    problem, record = done.problem(), done.fidelity
+    X = np.stack([problem.space.encode(network) for network in record.networks])
+    assert record.estimated_error.tolist() == problem.supernet.evaluate(X).error.tolist()
+    journal = [json.loads(line) for line in done.folder.journal.read_text().splitlines()]
+    assert sum(line.get("images_saved", 0) for line in journal) > 0  # a race there was
+
+
+def diverging(monkeypatch, lost):
+    """Trainings of which some diverge, by their number from 1."""
+    from evonas.training import TrainingDiverged, scratch
+
+    true, made = scratch.train_network, []
+
+    def train(*args, **kwargs):
+        made.append(1)
+        if len(made) in lost:
+            raise TrainingDiverged("no number")
+        return true(*args, **kwargs)
+
+    monkeypatch.setattr(scratch, "train_network", train)
+
+
+def test_the_guess_of_a_training_that_diverged_is_no_true_error(copy_of, monkeypatch, capsys):
+    diverging(monkeypatch, {2, 5})
+    more = {"networks": 6, "scratch": ScratchConfig(epochs=1, at_once=1)}
+    done = measure_fidelity(copy_of.folder.path, **more)
+    assert len(done.fidelity.networks) == 4
+    assert "2 networks could not be trained, and are left out" in capsys.readouterr().err
+    before = done.folder.fidelity.stat().st_mtime_ns
+    measure_fidelity(done.folder.path, quiet=True, **more)  # with these it is done
+    assert done.folder.fidelity.stat().st_mtime_ns == before
+
+
+def test_a_measurement_that_comes_to_nothing_leaves_what_there_was(copy_of, monkeypatch):
+    done = measure_fidelity(copy_of.folder.path, networks=4, scratch=ONE_EPOCH, quiet=True)
+    kept = [done.folder.fidelity, done.folder.figures / "fidelity.png", done.folder.config]
+    before = [file.read_bytes() for file in kept]
+    for lost in ({2, 3, 4}, {2, 4}):  # one is left, then two
+        diverging(monkeypatch, lost)
+        other = ScratchConfig(epochs=2 + len(lost), at_once=1)
+        with pytest.raises(InputError, match="the order of so few says nothing; give a smaller"):
+            measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
+        assert [file.read_bytes() for file in kept] == before
+        assert read_status(done.folder.path).finished
+    monkeypatch.undo()
+    # Killed in between, it goes on with what was asked for, and nothing is lost until then.
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(fidelity, "trained_errors", killed)
+        other = ScratchConfig(epochs=2)
+        measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
+    assert done.folder.fidelity.read_bytes() == before[0]
+    again = measure_fidelity(done.folder.path, quiet=True).fidelity
+    assert "for 2 epochs" in again.source and len(again.networks) == 4
+
+
+def killed(*args):
+    raise Killed
 
 
 def test_a_space_with_fewer_networks_is_done_with_those(copy_of, trainings, monkeypatch):
