@@ -16,6 +16,9 @@ from evonas.errors import InputError
 # Networks that are trained at once write their files from threads of their own.
 _ASKING = threading.Lock()
 
+# Characters of a text that a file name begins with.
+LONGEST_STEM = 80
+
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
 
@@ -55,7 +58,7 @@ def make_folder(folder: Path) -> None:
 
 def file_stem(text: str) -> str:
     """Any text, such as a network's, as the readable beginning of a file name."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text)[:80].strip("-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)[:LONGEST_STEM].strip("-")
 
 
 def write_fully(descriptor: int, data: bytes) -> None:

@@ -703,7 +703,9 @@ def _export(options: Sequence[str], started: float) -> int:
 
 
 def _show_retrained(folder: Any, done: Any) -> None:
-    print(f"trained alone: {len(done)} networks")
+    from evonas.analysis.quantities import plural
+
+    print(f"trained alone: {plural(len(set(done.networks)), 'network')}")
     _print_networks(done.networks, done.columns, done.values)
     print(f"networks    {folder.networks}")
     print(f"figure      {folder.figures / 'retrained.png'}")

@@ -12,6 +12,7 @@ Importing this module loads no torch.
 """
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -65,7 +66,10 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise InputError(f"{folder} is there already; name a new or an empty folder")
+            raise InputError(
+                f"{folder} is there already{_held(folder)}; name a new or an empty folder, or "
+                "remove it"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
@@ -77,3 +81,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _held(folder: Path) -> str:
+    """Which network a folder holds, in words; "" where that is not known."""
+    try:
+        told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        return f" with {told['genome']}, {told['weights']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -16,6 +16,7 @@ import numpy as np
 from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.analysis.retrained import RetrainedNetworks
+from evonas.atomic import file_stem
 from evonas.config import FINE_TUNE, RECIPE
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem, ScratchProblem
@@ -221,9 +222,15 @@ def read_retrained(file: Path) -> Retrained:
     return Retrained(**Checkpoint.load(file, tensors=False).values["retrained"])
 
 
-def all_retrained(folder: Path) -> dict[Path, Retrained]:
-    """Everything that was retrained in a run, by file."""
-    return {file: read_retrained(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
+def all_retrained(folder: Path, network: str = "") -> dict[Path, Retrained]:
+    """Everything that was retrained in a run, by file.
+
+    Args:
+        folder: of the files.
+        network: leave files out whose name says that they are of another network.
+    """
+    files = sorted(folder.glob(f"{file_stem(network)}*{SUFFIX}"))
+    return {file: read_retrained(file) for file in files}
 
 
 def summarised(

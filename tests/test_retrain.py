@@ -14,6 +14,7 @@ from evonas.cli import main
 from evonas.config import RetrainConfig, RunConfig, ScratchConfig, TrainingConfig
 from evonas.data import sealed
 from evonas.errors import EvaluationStopped, InputError
+from evonas.exporting.member import folder_for
 from evonas.exporting.record import FROM_SUPERNET
 from evonas.problems import get_problem
 from evonas.retrain import all_retrained, pick, retrain
@@ -469,8 +470,27 @@ def test_a_trained_member_is_exported(copy):
     with torch.no_grad():
         logits = module.load()(module.preprocess(images))
         torch.testing.assert_close(logits, own(normalised), atol=1e-4, rtol=1e-4)
-    with pytest.raises(InputError, match="is there already"):
+    held = (
+        f"is there already with {about['genome']}, trained from scratch for 1 epoch by the search"
+    )
+    with pytest.raises(InputError, match=f"{held}; name a new"):
         export_member(copy.folder.path, member=-1)
+    # A torn file of another network is not in the way.
+    retrain_members(copy.folder.path, RetrainConfig(members=1), quiet=True)
+    (torn,) = copy.folder.networks.iterdir()
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert copy.front.networks[-1] not in torn.name
+    export_member(copy.folder.path, member=-1, output=copy.folder.path / "again")
+
+
+def test_each_network_has_a_folder_of_its_own(copy):
+    begins = (
+        "nb201:|nor_conv_1x1~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    )
+    ends = ("avg_pool_3x3~2|", "nor_conv_1x1~2|")
+    folders = {folder_for(copy.folder, begins + end, "onnx").name for end in ends}
+    assert len(folders) == 2 and all(name.startswith("nb201-nor-conv-1x1-0-") for name in folders)
+    assert folder_for(copy.folder, "macro:22212220", "onnx").name == "macro-22212220-onnx"
 
 
 def test_a_retrained_member_is_preferred(copy):

@@ -28,6 +28,7 @@ from evonas.analysis.retrained import RetrainedNetworks
 from evonas.analysis.saliency import Saliency
 from evonas.atomic import write_text_atomic
 from evonas.errors import InputError
+from evonas.plugins import plugins
 from evonas.runs import RunFolder, read_status, space_of
 from evonas.spaces import SearchSpace
 
@@ -152,6 +153,8 @@ class Report:
         columns = self.costs
         values = np.column_stack([self.front.column(name) for name in columns])[self.shown]
         run = shlex.quote(str(self.folder.path))
+        # Those that whoever writes the page has run: a run folder names no code.
+        with_plugins = "".join(f" --plugin {shlex.quote(plugin.path)}" for plugin in plugins())
         return environment.get_template(TEMPLATE).render(
             report=self,
             title=self.front.name or self.folder.name,
@@ -164,7 +167,7 @@ class Report:
             data={
                 "values": [[_json(value) for value in row] for row in values.tolist()],
                 "points": self.chart.points[self.shown].round(1).tolist() if self.chart else [],
-                "run": run,
+                "run": f"{run}{with_plugins}",
                 "picked": self.shown.tolist().index(self.picks[-1][1].index)
                 if self.picks
                 else None,
@@ -174,7 +177,8 @@ class Report:
             dominated=_dominated(self.front),
             sentences=[str(member) for _, member in self.picks],
             run=run,
-            retrained=_table_of(self.retrained),
+            plugins=with_plugins,
+            retrained=_table_of(self.retrained, self.front),
         )
 
 
@@ -365,15 +369,24 @@ def _png(size: tuple[float, float], draw: Callable[[Any], Any]) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _table_of(retrained: RetrainedNetworks | None) -> dict[str, Any] | None:
+def _table_of(retrained: RetrainedNetworks | None, front: Front) -> dict[str, Any] | None:
+    """Rows with their place in the front, from 0, where they have one."""
     if retrained is None:
         return None
-    columns = [name for name in retrained.columns if name not in ("epochs", "seeds")]
+    several = (retrained.column("seeds") > 1).any()
+    unsaid = ("epochs",) if several else ("epochs", "seeds")
+    columns = [name for name in retrained.columns if name not in unsaid]
+    places = {network: str(row) for row, network in enumerate(front.networks)}
     values = np.column_stack([retrained.column(name) for name in columns])
     return {
         "columns": [quantity(name).label for name in columns],
         "rows": [
-            (network, [number(n, v) for n, v in zip(columns, row, strict=True)], method)
+            (
+                places.get(network, ""),
+                network,
+                [number(n, v) for n, v in zip(columns, row, strict=True)],
+                method,
+            )
             for network, row, method in zip(
                 retrained.networks, values.tolist(), retrained.methods, strict=True
             )

@@ -28,7 +28,9 @@ def draw_retrained(retrained: RetrainedNetworks, front: Front | None, ax: "Axes"
     """
     cost = retrained.costs[0]
     x, error, test = (retrained.column(name) for name in (cost, "error", "test_error"))
-    parts = [plural(len(retrained), "network"), "trained alone"]
+    distinct = len(set(retrained.networks))
+    parts = [plural(distinct, "network"), "trained alone"]
+    parts += ["in several ways"] if distinct < len(retrained) else []
     style(ax, " · ".join(filter(None, [retrained.name, " ".join(parts)])))
     ax.set_xlabel(quantity(cost).label)
     ax.set_ylabel("error [%]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evonas.analysis import Front
 from evonas.analysis.quantities import quantity
-from evonas.atomic import file_stem
+from evonas.atomic import LONGEST_STEM, file_stem
 from evonas.errors import InputError
 from evonas.exporting.record import FROM_SUPERNET, ExportedNetwork
 from evonas.problems import ScratchProblem, SupernetProblem
@@ -79,8 +80,11 @@ def member_of(folder: RunFolder, problem: AnyProblem, text: str) -> ExportedNetw
 
 
 def folder_for(folder: RunFolder, text: str, format: str) -> Path:
-    """Where a network goes if nothing else is said."""
-    return folder.path / "exports" / f"{file_stem(text)}-{format}"
+    """Where a network goes if nothing else is said: a folder for each text."""
+    stem = file_stem(text)
+    if len(text) > LONGEST_STEM:  # others may begin alike
+        stem += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return folder.path / "exports" / f"{stem}-{format}"
 
 
 def front_network(folder: RunFolder, member: int | None) -> str:
@@ -114,7 +118,8 @@ def _retrained(
     from evonas.training import Checkpoint
     from evonas.training.scratch import new_network
 
-    records = {f: r for f, r in all_retrained(folder.networks).items() if r.network == name}
+    # Another network's file may be torn, which is not the business of this one.
+    records = {f: r for f, r in all_retrained(folder.networks, name).items() if r.network == name}
     if not records:
         return None
     file, best = min(records.items(), key=lambda item: (item[1].error, item[0]))

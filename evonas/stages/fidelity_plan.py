@@ -36,7 +36,7 @@ def fill_fidelity(config: RunConfig) -> RunConfig:
             how = "measured ones, of a table" if data in TABLES else "those of whole trainings"
             raise InputError(
                 f"the errors of this run are {how}, so there is no supernet whose ranks could be "
-                "wrong; leave --fidelity out, or name a run that has a supernet"
+                "wrong; name a run that has a supernet, or leave rank fidelity out"
             )
         return config
     if by not in (None, TABLE, SCRATCH):
@@ -76,7 +76,7 @@ def fill_fidelity(config: RunConfig) -> RunConfig:
     if by == SCRATCH and scratch.recipe == FINE_TUNE:
         raise InputError(
             "what begins with the weights of a supernet is no check of it; give "
-            f"--fidelity-scratch.recipe {RECIPE}, or leave --fidelity out"
+            f"--fidelity-scratch.recipe {RECIPE} (evonas fidelity: --scratch.recipe {RECIPE})"
         )
     return replace(config, fidelity=networks, fidelity_by=by)
 

@@ -143,6 +143,11 @@ def settle(
             f"--scratch.promotion is {' '.join(map(str, rungs))}; give ascending numbers of epochs "
             f"below the {settled.epochs} of a whole training"
         )
+    if settled.cutout and settled.cutout >= side:
+        raise InputError(
+            f"--scratch.cutout {settled.cutout} would hide all of an image of {side} pixels; give "
+            "fewer pixels"
+        )
     if settled.batch_size > images:
         raise InputError(
             f"a batch of {settled.batch_size} images is more than the {images} training images; "

@@ -16,7 +16,9 @@ from evonas.analysis import Front, History, write_report
 from evonas.analysis.report import Report, number, picks_of
 from evonas.analysis.report_chart import HEIGHT, WIDTH, chart_of, tick_values
 from evonas.analysis.report_facts import why_empty
+from evonas.analysis.retrained import RetrainedNetworks
 from evonas.errors import InputError
+from evonas.plugins import Plugin
 from evonas.runs import RunFolder
 from evonas.stages.report import WriteReport
 
@@ -212,6 +214,35 @@ def test_only_what_the_folder_tells(tmp_path):
     other = described(supernet="runs/first", training={"steps": 5})
     page = write_report(folder_of(tmp_path / "run", front_of(6), other)).read_text()
     assert "the supernet of runs/first" in page and "0 of 40 networks evaluated" in page
+
+
+def test_commands_name_the_plugins_that_made_the_page(tmp_path, monkeypatch):
+    plugin = Plugin("my space.py", "")
+    monkeypatch.setattr("evonas.analysis.report.plugins", lambda: (plugin,))
+    page = write_report(folder_of(tmp_path, front_of(6))).read_text()
+    said = "".join(Reader(page).text)
+    assert said.count("--plugin 'my space.py'") == 3
+    data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.S)[1])
+    assert data["run"].endswith(" --plugin 'my space.py'")
+    assert "config.json --plugin 'my space.py'" in said
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_networks_trained_alone_have_the_numbers_of_the_front(tmp_path, seeds):
+    front = front_of(6)
+    folder = folder_of(tmp_path, front)
+    networks = (front.networks[4], "macro:00000001", front.networks[4])
+    columns = ("error", "test_error", "estimated_error", "epochs", "seeds", "params")
+    values = [[9, 10, 8, 2, seeds, 900], [8, 9, np.nan, 2, 1, 1000], [7, 9, 8, 30, 1, 900]]
+    methods = ("for 2 epochs", "for 2 epochs", "for 30 epochs")
+    table = RetrainedNetworks(networks, methods, columns, np.array(values, float), "run")
+    table.write(folder.retrained)
+    page = write_report(folder).read_text()
+    rows = re.findall(r"<tr><td>(\d*)</td><td>(macro:\d+)</td>", page.partition("trained alone")[2])
+    assert rows == [("4", networks[0]), ("", networks[1]), ("4", networks[2])]
+    assert ("<th>seeds</th>" in page) == (seeds > 1)
+    title = table.plot().get_title(loc="left")
+    assert title == "run · 2 networks trained alone in several ways"
 
 
 def test_the_stage_is_done_also_with_files_of_the_future(tmp_path):
