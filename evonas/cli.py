@@ -27,7 +27,7 @@ from evonas.config import (
     load,
 )
 from evonas.errors import InputError, unknown
-from evonas.plugins import run_plugin
+from evonas.plugins import options_of, run_plugin
 
 C = TypeVar("C")
 
@@ -321,7 +321,7 @@ def _run(options: Sequence[str], started: float) -> int:
         assert settings
         _show_plan(plan(settings, started=started, measure=True))
         return 0
-    plugins = _plugin_words(command.plugin)
+    plugins = options_of(command.plugin)
     try:
         done = run(
             settings,
@@ -458,11 +458,6 @@ def _run_plugins(options: Sequence[str]) -> list[str]:
     return merged
 
 
-def _plugin_words(paths: Sequence[str]) -> str:
-    """What a command that goes on says of plugins."""
-    return "".join(f" --plugin {shlex.quote(path)}" for path in paths)
-
-
 def _folder(path: str) -> Any:
     from evonas.runs import RunFolder
 
@@ -563,7 +558,7 @@ def _fidelity(options: Sequence[str], started: float) -> int:
             quiet=command.quiet,
         )
     except Stopped as stopped:
-        print(f"\n{stopped}{_plugin_words(command.plugin)}", file=sys.stderr)
+        print(f"\n{stopped}{options_of(command.plugin)}", file=sys.stderr)
         return INTERRUPTED
     print(done.fidelity.summary())
     print(f"table       {done.folder.fidelity}")

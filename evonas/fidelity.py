@@ -48,7 +48,8 @@ def measure_fidelity(
 
     Raises:
         InputError: the run has no supernet or is not finished, a table is missing, fewer than
-            three networks are asked for, the folder is in use.
+            three networks are asked for or could be trained, the folder is in use. The run then has
+            the settings and the table that it had.
         Stopped: Ctrl-C was pressed; what was trained is kept.
     """
     opened = Run.load(path, data_dir=data_dir)

@@ -1,8 +1,10 @@
 """Files of a user's own that register spaces, data sets and costs."""
 
 import re
+import shlex
 import sys
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import decode_source
 from pathlib import Path
@@ -73,6 +75,11 @@ def run_plugin(path: str) -> None:
 def plugins() -> tuple[Plugin, ...]:
     """Those that were run in this process, in order: what another one needs to know the same."""
     return tuple(_RAN.values())
+
+
+def options_of(paths: Iterable[str]) -> str:
+    """The words of a command that run files again, each with a space before; "" for none."""
+    return "".join(f" --plugin {shlex.quote(path)}" for path in paths)
 
 
 def _cannot_run(path: str, error: BaseException) -> InputError:

@@ -16,7 +16,7 @@ import numpy as np
 from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.analysis.retrained import RetrainedNetworks
-from evonas.atomic import file_stem
+from evonas.atomic import file_stem, make_folder
 from evonas.config import FINE_TUNE, RECIPE
 from evonas.errors import InputError
 from evonas.problems import ArchitectureProblem, ScratchProblem
@@ -115,6 +115,7 @@ def retrain(
     files = files_of(problem, networks, folder)
     missing = [pair for pair, file in files.items() if not file.is_file()]
     if missing:
+        make_folder(folder)  # before anything is trained
         before = {pair for pair in missing if problem.has_weights(*pair)}  # of the search itself
         test = _Sealed(problem, data_dir)
 
@@ -229,7 +230,9 @@ def all_retrained(folder: Path, network: str = "") -> dict[Path, Retrained]:
         folder: of the files.
         network: leave files out whose name says that they are of another network.
     """
-    files = sorted(folder.glob(f"{file_stem(network)}*{SUFFIX}"))
+    # As `training_key` names them.
+    begins = f"{file_stem(network)}-e*-s*-" if network else ""
+    files = sorted(folder.glob(f"{begins}*{SUFFIX}"))
     return {file: read_retrained(file) for file in files}
 
 

@@ -61,7 +61,8 @@ from evonas.stages import (
     plan,
 )
 from evonas.stages.cluster import on_cluster, use_cluster
-from evonas.stages.fidelity_plan import resettle_fidelity, resumed_fidelity
+from evonas.stages.fidelity import NotMeasured, put_back, set_aside
+from evonas.stages.fidelity_plan import resettle_fidelity, resumed_fidelity, with_fidelity_of
 from evonas.stages.filling import fill, use_threads
 from evonas.stages.filling.cluster import fill_workers
 from evonas.stages.results import write_results
@@ -273,7 +274,8 @@ def _run(
         quiet: show no progress.
         kept: settings that a run has from now on that was begun before.
         restart_search: begin the search anew, keeping all results.
-        before: settings that the run has again where this comes to nothing.
+        before: settings of a measurement of rank fidelity before that is not the one asked for now,
+            and that the run has again where that one comes to nothing.
     """
     settled = workspace.config
     with locked(folder):
@@ -284,15 +286,14 @@ def _run(
         if kept is not None:
             folder.sweep()
             _check_data(folder, workspace)
-            _keep_settings(folder, kept)
-            if before is not None and not kept.fidelity:
-                folder.fidelity.unlink(missing_ok=True)
-                (folder.figures / "fidelity.png").unlink(missing_ok=True)
             if restart_search and SearchFront(workspace).spent(folder):
                 raise InputError(
                     f"the search of {folder.path} has spent its budget; add --evaluations with "
                     f"more than {settled.evaluations} to search anew"
                 )
+            _keep_settings(folder, kept)
+            if before is not None:
+                set_aside(folder, keep=bool(kept.fidelity))
         progress.say(summary(settled))
         progress.say(f"run folder: {folder.path}")
         if workspace.cluster:
@@ -314,10 +315,11 @@ def _run(
                 )
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(f"go on with: {folder.resume_command}") from None
-            except InputError:
-                if before is not None:
-                    _keep_settings(folder, before)
-                    write_json_atomic(folder.stages, states)
+            except NotMeasured:
+                as_before = kept and before and with_fidelity_of(kept, before)
+                if as_before:
+                    _keep_settings(folder, as_before)
+                    put_back(folder, states)
                 raise
         if outcome.stopped:
             if folder.journal.is_file():

@@ -138,7 +138,7 @@ class ScratchProblem(ArchitectureProblem):
         """Keep trainings in this folder, and know those it holds; None keeps them in memory.
 
         Args:
-            folder: made when the first training has ended.
+            folder: made when the first training begins.
             read_only: leave the folder as it is, and keep further trainings in memory.
         """
         from evonas.training.store import TrainingStore

@@ -287,6 +287,15 @@ def test_a_training_that_diverges_ends_no_run(copy, monkeypatch, capsys):
     assert len(retrain_members(copy.folder.path, settings, quiet=True)) == 2 and len(made) == 3
 
 
+def test_a_folder_for_networks_that_cannot_be_written_is_found_first(copy, trainings):
+    (copy.folder.path / "file").write_text("")
+    settings = replace(copy.config, scratch=ScratchConfig(epochs=9))
+    problem = replace(copy, config=settings).problem("cpu")
+    with pytest.raises(InputError, match="is a file"):
+        retrain(problem, [copy.front.networks[0]], copy.folder.path / "file")
+    assert not trainings
+
+
 def test_trainings_that_all_diverge_are_one_line_and_break_no_run(copy, monkeypatch):
     from evonas.training import TrainingDiverged, scratch
 

@@ -28,7 +28,7 @@ from evonas.analysis.retrained import RetrainedNetworks
 from evonas.analysis.saliency import Saliency
 from evonas.atomic import write_text_atomic
 from evonas.errors import InputError
-from evonas.plugins import plugins
+from evonas.plugins import options_of, plugins
 from evonas.runs import RunFolder, read_status, space_of
 from evonas.spaces import SearchSpace
 
@@ -154,7 +154,7 @@ class Report:
         values = np.column_stack([self.front.column(name) for name in columns])[self.shown]
         run = shlex.quote(str(self.folder.path))
         # Those that whoever writes the page has run: a run folder names no code.
-        with_plugins = "".join(f" --plugin {shlex.quote(plugin.path)}" for plugin in plugins())
+        with_plugins = options_of(plugin.path for plugin in plugins())
         return environment.get_template(TEMPLATE).render(
             report=self,
             title=self.front.name or self.folder.name,

@@ -118,7 +118,6 @@ def _retrained(
     from evonas.training import Checkpoint
     from evonas.training.scratch import new_network
 
-    # Another network's file may be torn, which is not the business of this one.
     records = {f: r for f, r in all_retrained(folder.networks, name).items() if r.network == name}
     if not records:
         return None

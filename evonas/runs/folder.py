@@ -174,6 +174,11 @@ class RunFolder:
         return self.path / "fidelity.csv"
 
     @property
+    def fidelity_before(self) -> Path:
+        """`fidelity-before.csv`: the table before, until another measurement is there."""
+        return self.path / "fidelity-before.csv"
+
+    @property
     def trainings(self) -> Path:
         """`trainings/`: weights and record of each network trained from scratch."""
         return self.path / "trainings"

@@ -95,8 +95,8 @@ def run_stages(stages: Sequence[Stage], context: Context) -> StagesOutcome:
     names = [stage.name for stage in stages]
     if len(set(names)) != len(names):
         raise ValueError(f"stages need different names, not {names}")
-    states: dict[str, dict[str, Any]] = {name: {"state": "waiting"} for name in names}
     before = read_states(folder)
+    states = {name: before.get(name, {}) | {"state": "waiting"} for name in names}
     ran: list[str] = []
     skipped: list[str] = []
     for stage in stages:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evonas.analysis import RankFidelity, save_fidelity
 from evonas.analysis.quantities import plural
 from evonas.analysis.ranks import FEWEST
+from evonas.atomic import write_json_atomic
 from evonas.config import RunConfig, ScratchConfig, put_over
 from evonas.errors import EvaluationStopped, InputError
 from evonas.operators import StratifiedSampling
@@ -18,6 +20,8 @@ from evonas.problems.published import TABLES, table_of
 from evonas.problems.registry import data_of, published_problem
 from evonas.retrain import method_of
 from evonas.runs import Context, RunFolder
+from evonas.runs.stage import read_states
+from evonas.stages.report import WriteReport
 from evonas.stages.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
 TABLE, SCRATCH = "table", "scratch"
 # Networks scored between two looks at the stop flag; together, since they share layers.
 SCORED_AT_ONCE = 50
+
+
+class NotMeasured(InputError):
+    """A measurement came to nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +56,14 @@ class MeasureFidelity:
         if not run.fidelity.is_file():
             return False
         try:
-            record = RankFidelity.load(run.path)
+            networks = RankFidelity.load(run.path).networks
         except InputError:
             return False
-        if record.source != self._source(run):  # of another measurement, asked for before
-            return False
-        networks = record.networks
         if len(networks) == self.workspace.config.fidelity:
             return True
         self.workspace.narrow_as(run)  # of a small space there may be no more
         X = self._networks()
         return len(networks) == len(X) or len(networks) == len(X[self._trained(run, X)])
-
-    def _source(self, run: RunFolder) -> str:
-        config = self.workspace.config
-        if config.fidelity_by == TABLE:
-            return published_source(config)
-        return source_of(self.workspace.scratch_problem(run, compared_scratch(config)))
 
     def _trained(self, run: RunFolder, X: np.ndarray) -> np.ndarray:
         """Which of the networks could be trained, bool (k,): the error of another is a guess."""
@@ -82,47 +81,98 @@ class MeasureFidelity:
         return compared_networks(problem, config.fidelity, seed=config.seed)
 
     def run(self, context: Context) -> None:
-        """Measure and draw; what is measured already is only drawn."""
-        folder, config = context.folder, self.workspace.config
+        """Measure and draw; what is measured already is only drawn.
+
+        Raises:
+            NotMeasured: it came to nothing.
+        """
+        folder = context.folder
         if not self._measured(folder):
-            self.workspace.ready_problem(folder)
-            problem, X = self.workspace.supernet_problem(), self._networks()
-            estimated = scored(problem, X, context)
-            if estimated is None:
+            try:
+                record = self._measure(context)
+            except InputError as error:
+                raise NotMeasured(str(error)) from error
+            if record is None:
                 return
-            if config.fidelity_by == TABLE:
-                true, source = published_errors(config, problem, X), published_source(config)
-            else:
-                scratch = self.workspace.scratch_problem(folder, compared_scratch(config))
-                trained = trained_errors(scratch, X, context)
-                if trained is None:
-                    return
-                true, source = trained, source_of(scratch)
-                kept = self._trained(folder, X)
-                if not kept.all():
-                    context.progress.say(
-                        f"{plural(int((~kept).sum()), 'network')} could not be trained, and are "
-                        "left out"
-                    )
-                    X, estimated, true = X[kept], estimated[kept], true[kept]
-                    if len(X) < FEWEST:
-                        raise InputError(
-                            f"{plural(len(X), 'network')} could be trained, and the order of so "
-                            "few says nothing; give a smaller --scratch.lr"
-                        )
-            names, costs = problem.cost_columns(X)
-            record = RankFidelity(
-                tuple(problem.space.decode(x) for x in X),
-                estimated,
-                true,
-                source,
-                names,
-                costs,
-                folder.name,
-            )
             record.write(folder.fidelity)
+            folder.fidelity_before.unlink(missing_ok=True)
             context.progress.say(f"rank fidelity: {record.summary()}")
         save_fidelity(folder)
+
+    def _measure(self, context: Context) -> RankFidelity | None:
+        """The comparison; None where it was asked to stop."""
+        folder, config = context.folder, self.workspace.config
+        self.workspace.ready_problem(folder)
+        problem, X = self.workspace.supernet_problem(), self._networks()
+        estimated = scored(problem, X, context)
+        if estimated is None:
+            return None
+        if config.fidelity_by == TABLE:
+            true, source = published_errors(config, problem, X)
+        else:
+            scratch = self.workspace.scratch_problem(folder, compared_scratch(config))
+            trained = trained_errors(scratch, X, context)
+            if trained is None:
+                return None
+            true, source = trained, source_of(scratch)
+            kept = self._trained(folder, X)
+            if not kept.all():
+                context.progress.say(
+                    f"{plural(int((~kept).sum()), 'network')} could not be trained, and are left "
+                    "out"
+                )
+                X, estimated, true = X[kept], estimated[kept], true[kept]
+                if len(X) < FEWEST:
+                    raise InputError(
+                        f"{plural(len(X), 'network')} could be trained, and the order of so few "
+                        "says nothing; train them otherwise, such as with a smaller lr"
+                    )
+        names, costs = problem.cost_columns(X)
+        return RankFidelity(
+            tuple(problem.space.decode(x) for x in X),
+            estimated,
+            true,
+            source,
+            names,
+            costs,
+            folder.name,
+        )
+
+
+def set_aside(folder: RunFolder, *, keep: bool) -> None:
+    """Make room for another measurement.
+
+    Args:
+        folder: of the run.
+        keep: whether the table is kept until the other one is there.
+    """
+    if keep and folder.fidelity.is_file():
+        folder.fidelity.replace(folder.fidelity_before)
+    elif not keep:
+        folder.fidelity.unlink(missing_ok=True)
+        folder.fidelity_before.unlink(missing_ok=True)
+    (folder.figures / "fidelity.png").unlink(missing_ok=True)
+    states = read_states(folder)
+    if states.pop(MeasureFidelity.name, None):  # its seconds are of what is aside
+        write_json_atomic(folder.stages, states)
+
+
+def put_back(folder: RunFolder, states: Mapping[str, Mapping[str, Any]]) -> None:
+    """Have what was set aside again.
+
+    Args:
+        folder: of the run.
+        states: what `stages.json` said then.
+    """
+    if folder.fidelity_before.is_file():
+        folder.fidelity_before.replace(folder.fidelity)
+        save_fidelity(folder)
+    now: dict[str, Any] = {**read_states(folder)}
+    for name in (MeasureFidelity.name, WriteReport.name):
+        now.pop(name, None)
+        if name in states:
+            now[name] = states[name]
+    write_json_atomic(folder.stages, now)
 
 
 def compared_scratch(config: RunConfig) -> ScratchConfig:
@@ -169,20 +219,10 @@ def scored(problem: SupernetProblem, X: np.ndarray, context: Context) -> np.ndar
     return np.concatenate(errors)
 
 
-def published_source(config: RunConfig) -> str:
-    """What the errors of a published table are, in words.
-
-    Raises:
-        InputError: there is no such table.
-    """
-    name = table_of(data_of(config.problem), config.space or "")
-    if name is None:
-        raise no_table(config)
-    return f"{TABLES[name].title}, published test error"
-
-
-def published_errors(config: RunConfig, problem: ArchitectureProblem, X: np.ndarray) -> np.ndarray:
-    """Published test errors, percent, (k,).
+def published_errors(
+    config: RunConfig, problem: ArchitectureProblem, X: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Published test errors, percent, (k,), and what they are, in words.
 
     Raises:
         InputError: there is no such table, its file is missing or damaged, or lacks a network.
@@ -199,7 +239,7 @@ def published_errors(config: RunConfig, problem: ArchitectureProblem, X: np.ndar
             f"{TABLES[name].file} lacks {lacks}; replace it by a fresh copy from "
             f"{TABLES[name].source}"
         )
-    return np.asarray(table.evaluate(genomes)[:, 0])
+    return table.evaluate(genomes)[:, 0], f"{TABLES[name].title}, published test error"
 
 
 def no_table(config: RunConfig) -> InputError:

@@ -211,6 +211,19 @@ def resettle_fidelity(workspace: Workspace, stored: RunConfig) -> bool:
     return _of_fidelity(workspace.config) != _of_fidelity(stored)
 
 
+def with_fidelity_of(config: RunConfig, other: RunConfig) -> RunConfig | None:
+    """Settings with what others say of rank fidelity; None where members are retrained otherwise.
+
+    Args:
+        config: of a run.
+        other: of the same run, before.
+    """
+    if config.retrain is not None and config.scratch != other.scratch:
+        return None
+    names = ("fidelity", "fidelity_by", "scratch", "fidelity_scratch")
+    return replace(config, **{name: getattr(other, name) for name in names})
+
+
 def _of_fidelity(config: RunConfig) -> tuple[int, str | None, ScratchConfig]:
     return config.fidelity or 0, config.fidelity_by, compared_scratch(config)
 

@@ -55,12 +55,10 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
 def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
     """Write and draw everything that was retrained in a run, beside what the search thought.
 
-    Where that is nothing there is no table.
+    Where that is nothing, nothing is written.
     """
     records = list(all_retrained(folder.networks).values())
     if not records:
-        folder.retrained.unlink(missing_ok=True)
-        (folder.figures / "retrained.png").unlink(missing_ok=True)
         return
     searches = searches_of(folder)
     column = searches[0].objectives.index("error") if "error" in searches[0].objectives else None

@@ -9,7 +9,7 @@ from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.config import ScratchConfig
 from evonas.errors import EvaluationStopped, InputError
-from evonas.retrain import Retrained, files_of, pick, retrain
+from evonas.retrain import Retrained, all_retrained, files_of, pick, retrain
 from evonas.runs import Context, RunFolder
 from evonas.stages.results import write_retrained
 from evonas.stages.workspace import Workspace
@@ -81,8 +81,8 @@ class RetrainMembers:
                     "retrain it with a smaller --scratch.lr"
                 )
         write_retrained(folder, problem)
-        if not folder.retrained.is_file():
+        if not all_retrained(folder.networks):
             raise InputError(
-                f"none of {plural(total, 'training')} came to a good end, and the run has no other "
-                "network that was trained alone; retrain with a smaller --scratch.lr"
+                f"none of {plural(total, 'training')} came to a good end; train them otherwise, "
+                "such as with a smaller --scratch.lr"
             )

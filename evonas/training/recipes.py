@@ -143,10 +143,10 @@ def settle(
             f"--scratch.promotion is {' '.join(map(str, rungs))}; give ascending numbers of epochs "
             f"below the {settled.epochs} of a whole training"
         )
-    if settled.cutout and settled.cutout >= side:
+    if settled.cutout and settled.cutout > side:
         raise InputError(
-            f"--scratch.cutout {settled.cutout} would hide all of an image of {side} pixels; give "
-            "fewer pixels"
+            f"--scratch.cutout {settled.cutout} is a square larger than the images, of {side} "
+            "pixels; give fewer"
         )
     if settled.batch_size > images:
         raise InputError(

@@ -73,7 +73,7 @@ class TrainingStore:
     """Finished trainings by key.
 
     Args:
-        folder: where they are kept, made when the first one is; None keeps them in memory.
+        folder: where they are kept, made by `check`; None keeps them in memory.
         read_only: only read the folder, and keep in memory what comes.
     """
 

@@ -75,6 +75,11 @@ def test_seconds_are_those_of_all_processes(context, stop):
     assert 100 <= took(100, Writes("search"))["seconds"] < 110
     assert took(150, Writes("search")) == {"state": "done", "seconds": 150}  # not run any more
     (context.folder.path / "search").unlink()
+    # Those of a stage that waits for another one are kept, too.
+    context.folder.stages.write_text(json.dumps({"report": {"state": "done", "seconds": 70}}))
+    with pytest.raises(InputError):
+        run_stages([Writes("search", before=fail), Writes("report")], context)
+    assert read_states(context.folder)["report"] == {"state": "waiting", "seconds": 70}
     stopped = took(200, Writes("search", before=stop.set))
     assert stopped["state"] == "stopped" and 200 <= stopped["seconds"] < 210
 

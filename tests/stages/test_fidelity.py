@@ -18,9 +18,10 @@ from evonas.problems import get_problem
 from evonas.problems.published import TABLES, table_of
 from evonas.run import Run, run
 from evonas.runs import Context, RunFolder, locked, open_progress, read_status
+from evonas.runs.stage import read_states
 from evonas.spaces import get_space
 from evonas.stages import MeasureFidelity, Workspace, fidelity, plan
-from evonas.stages.fidelity import compared_networks, published_errors, published_source
+from evonas.stages.fidelity import compared_networks, published_errors
 from evonas.stages.fidelity_plan import (
     LEAST_NETWORKS,
     SCRATCH_NETWORKS,
@@ -155,10 +156,10 @@ def test_rows_of_a_restricted_space(data_dir):
     space = base.restrict(allowed)
     X = space.sample(20, np.random.default_rng(0))
     config = RunConfig(problem="cifar10-params", space="macro", data_dir=str(data_dir))
-    errors = published_errors(config, SimpleNamespace(space=space), X)
+    errors, source = published_errors(config, SimpleNamespace(space=space), X)
     published = json.loads((data_dir / TABLES["nasbench-macro"].file).read_text())
     names = ["".join(map(str, x)) for x in space.lift(X)]
-    assert published_source(config) == "NAS-Bench-Macro, published test error"
+    assert source == "NAS-Bench-Macro, published test error"
     np.testing.assert_allclose(errors, [100 - published[name]["mean_acc"] for name in names])
 
 
@@ -307,7 +308,7 @@ def test_a_measurement_that_comes_to_nothing_leaves_what_there_was(copy_of, monk
     for lost in ({2, 3, 4}, {2, 4}):  # one is left, then two
         diverging(monkeypatch, lost)
         other = ScratchConfig(epochs=2 + len(lost), at_once=1)
-        with pytest.raises(InputError, match="the order of so few says nothing; give a smaller"):
+        with pytest.raises(InputError, match="says nothing; train them otherwise"):
             measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
         assert [file.read_bytes() for file in kept] == before
         assert read_status(done.folder.path).finished
@@ -317,13 +318,55 @@ def test_a_measurement_that_comes_to_nothing_leaves_what_there_was(copy_of, monk
         patched.setattr(fidelity, "trained_errors", killed)
         other = ScratchConfig(epochs=2)
         measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
-    assert done.folder.fidelity.read_bytes() == before[0]
+    assert done.folder.fidelity_before.read_bytes() == before[0]
     again = measure_fidelity(done.folder.path, quiet=True).fidelity
     assert "for 2 epochs" in again.source and len(again.networks) == 4
+    assert not done.folder.fidelity_before.exists()
 
 
 def killed(*args):
     raise Killed
+
+
+def test_what_fails_before_a_measurement_changes_no_settings_but_those_asked_for(
+    copy_of, monkeypatch
+):
+    """A search that breaks off goes on with what was asked for, and loses no stage's seconds."""
+    folder = copy_of.folder
+    more = replace(copy_of.config, evaluations=40, fidelity=4, fidelity_by="scratch")
+    more = replace(more, scratch=ONE_EPOCH)
+
+    def full(*args):
+        raise InputError("the disk is full")
+
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="the disk is full"):
+        patched.setattr("evonas.runs.loop.Loop._evaluate", full)
+        run(more, resume=folder.path, quiet=True)
+    assert load(folder.config).evaluations == 40 and load(folder.config).fidelity == 4
+    assert not read_status(folder.path).finished
+    diverging(monkeypatch, {2, 3})
+    with pytest.raises(InputError, match="train them otherwise"):
+        run(resume=folder.path, quiet=True)
+    seconds = read_states(folder)["search"]["seconds"]
+    monkeypatch.undo()
+    # Of other networks than asked for before, and those that diverged are left out of none.
+    with pytest.raises(InputError, match="train them otherwise"):
+        run(resume=folder.path, quiet=True)
+    other = replace(load(folder.config), fidelity=3, scratch=ScratchConfig(epochs=2))
+    done = run(other, resume=folder.path, quiet=True)
+    assert len(done.fidelity.networks) == 3 and done.config.evaluations == 40
+    assert read_states(folder)["search"]["seconds"] == seconds
+    assert read_status(folder.path).finished
+
+
+def test_no_measurement_any_more_takes_the_table_away(copy_of):
+    done = measure_fidelity(copy_of.folder.path, networks=3, scratch=ONE_EPOCH, quiet=True)
+    spent = replace(done.config, fidelity=0)
+    with pytest.raises(InputError, match="has spent its budget"):
+        run(spent, resume=done.folder.path, restart_search=True, quiet=True)
+    assert len(done.fidelity.networks) == 3 and load(done.folder.config).fidelity == 3
+    run(spent, resume=done.folder.path, quiet=True)
+    assert not done.folder.fidelity.exists() and load(done.folder.config).fidelity == 0
 
 
 def test_a_space_with_fewer_networks_is_done_with_those(copy_of, trainings, monkeypatch):

@@ -388,7 +388,7 @@ def test_a_true_rank_run_gives_each_candidate_all_threads(data_dir):
         (["--scratch.recipe", "fats"], "unknown recipe 'fats'"),
         (["--scratch.epochs", 0], "scratch.epochs is 0"),
         (["--scratch.ema", 1], "scratch.ema is 1"),
-        (["--scratch.cutout", 8], "--scratch.cutout 8 would hide all of an image of 8 pixels"),
+        (["--scratch.cutout", 9], "cutout 9 is a square larger than the images, of 8 pixels"),
         (["--scratch.promotion", 5, 2], "--scratch.promotion is 5 2; give ascending"),
         (["--scratch.batch-size", 5000], "a batch of 5000 images is more than the 1100"),
         (["--scratch.compile", "True", "--scratch.at-once", 2], "compiled one at a time"),
