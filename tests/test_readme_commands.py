@@ -42,7 +42,7 @@ SMALLEST = {
 IMAGES = ["--train-images", "200", "--validation-images", "64", "--threads", "1", "--quiet"]
 TRAINING = ["--training.steps", "12", "--training.batch-size", "16"]
 SEARCH = ["--evaluations", "24"]
-FEW = ["--evaluations", "10"]  # each of which is trained by itself
+FEW = ["--evaluations", "6"]  # each of which is trained by itself
 
 
 def smallest(command: str, runs: list[Path]) -> list[str]:
@@ -72,6 +72,8 @@ def smallest(command: str, runs: list[Path]) -> list[str]:
             more += ["--cluster.workers", "1"]
     else:
         more = [*IMAGES, *TRAINING, *SEARCH, *space]
+        if space and "--joint" not in words:
+            more += ["--fidelity", "3"]  # looked up; a hundred by default where the table is
         if {"--retrain", "--fidelity"} & set(words):
             more += scratch
         if "--joint" in words:

@@ -263,9 +263,9 @@ def test_stopped_after_a_training(copy_of, trainings):
 
 
 def test_estimates_are_those_of_the_supernet_after_a_race_too(tmp_path, trainings):
-    racing = {"racing": "confident", "validation_images": 400, "evaluations": 60}
+    racing = {"racing": "confident", "validation_images": 350, "evaluations": 30}
     config = RunConfig(
-        **DIGITS | racing, fidelity=12, fidelity_by="scratch", scratch=ONE_EPOCH, runs=str(tmp_path)
+        **DIGITS | racing, fidelity=6, fidelity_by="scratch", scratch=ONE_EPOCH, runs=str(tmp_path)
     )
     done = run(config, quiet=True)
     problem, record = done.problem(), done.fidelity
