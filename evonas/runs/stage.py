@@ -102,14 +102,14 @@ def run_stages(stages: Sequence[Stage], context: Context) -> StagesOutcome:
     for stage in stages:
         # Asked only now: what a stage before it wrote may have made this one's work stale.
         if stage.done(folder):
-            states[stage.name] = before.get(stage.name, {}) | {"state": "done"}
+            states[stage.name]["state"] = "done"
             skipped.append(stage.name)
             continue
         if context.stop():
             write_json_atomic(folder.stages, states)
             return StagesOutcome(tuple(ran), tuple(skipped), stage.name)
         # A process that is killed loses its own seconds, and not those before.
-        states[stage.name] = before.get(stage.name, {}) | {"state": "running"}
+        states[stage.name]["state"] = "running"
         write_json_atomic(folder.stages, states)
         start = time.perf_counter() - states[stage.name].get("seconds", 0.0)
         stage.run(context)

@@ -162,9 +162,11 @@ def put_back(folder: RunFolder, states: Mapping[str, Mapping[str, Any]]) -> None
 
     Args:
         folder: of the run.
-        states: what `stages.json` said then.
+        states: what `stages.json` said then: a table that was aside already when it did is of
+            other settings, and stays there.
     """
-    if folder.fidelity_before.is_file():
+    measured = states.get(MeasureFidelity.name, {}).get("state") == "done"
+    if measured and folder.fidelity_before.is_file():
         folder.fidelity_before.replace(folder.fidelity)
         save_fidelity(folder)
     now: dict[str, Any] = {**read_states(folder)}

@@ -52,14 +52,15 @@ def write_results(folder: RunFolder, workspace: Workspace) -> Front:
     return front
 
 
-def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
+def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> bool:
     """Write and draw everything that was retrained in a run, beside what the search thought.
 
-    Where that is nothing, nothing is written.
+    Returns:
+        Whether that is anything; else nothing is written.
     """
     records = list(all_retrained(folder.networks).values())
     if not records:
-        return
+        return False
     searches = searches_of(folder)
     column = searches[0].objectives.index("error") if "error" in searches[0].objectives else None
     known = {
@@ -69,3 +70,4 @@ def write_retrained(folder: RunFolder, problem: ArchitectureProblem) -> None:
     }
     summarised(records, known, problem, folder.name).write(folder.retrained)
     save_retrained(folder)
+    return True

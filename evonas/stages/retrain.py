@@ -9,7 +9,7 @@ from evonas.analysis import Front
 from evonas.analysis.quantities import plural
 from evonas.config import ScratchConfig
 from evonas.errors import EvaluationStopped, InputError
-from evonas.retrain import Retrained, all_retrained, files_of, pick, retrain
+from evonas.retrain import Retrained, files_of, pick, retrain
 from evonas.runs import Context, RunFolder
 from evonas.stages.results import write_retrained
 from evonas.stages.workspace import Workspace
@@ -80,8 +80,7 @@ class RetrainMembers:
                     f"the training of {network} diverged (seed {seed}), and it is left out; "
                     "retrain it with a smaller --scratch.lr"
                 )
-        write_retrained(folder, problem)
-        if not all_retrained(folder.networks):
+        if not write_retrained(folder, problem):
             raise InputError(
                 f"none of {plural(total, 'training')} came to a good end; train them otherwise, "
                 "such as with a smaller --scratch.lr"

@@ -319,6 +319,14 @@ def test_a_measurement_that_comes_to_nothing_leaves_what_there_was(copy_of, monk
         other = ScratchConfig(epochs=2)
         measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
     assert done.folder.fidelity_before.read_bytes() == before[0]
+    # What fails then is not told by the first table, but by none.
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="train them otherwise"):
+        diverging(patched, {2, 3})
+        other = ScratchConfig(epochs=3, at_once=1)
+        measure_fidelity(done.folder.path, networks=4, scratch=other, quiet=True)
+    assert load(done.folder.config).scratch.epochs == 2
+    assert not done.folder.fidelity.exists() and not read_status(done.folder.path).finished
+    assert done.folder.fidelity_before.read_bytes() == before[0]
     again = measure_fidelity(done.folder.path, quiet=True).fidelity
     assert "for 2 epochs" in again.source and len(again.networks) == 4
     assert not done.folder.fidelity_before.exists()
