@@ -78,11 +78,13 @@ def read_table(
         order, and their values, float (n, number of columns); an empty cell is NaN.
 
     Raises:
-        InputError: the file is missing, a column is, or a cell is no number; names line and column.
+        InputError: the file is missing, a column is, or a cell is no number; names line and column;
+            or the last line has no end, and the file is one of a run or has an empty last cell.
     """
     path = Path(path)
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+        written = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.reader(io.StringIO(written)))
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}; check the path") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -103,6 +105,13 @@ def read_table(
                 f"{path} has no column '{name}' (it has {', '.join(header) or 'none'}); restore "
                 "the file, or resume its run to write it again"
             )
+    of_run = RunFolder(path.parent).config.is_file()
+    if not written.endswith("\n") and rows and (rows[-1][-1] == "" or of_run):
+        # A number of which some digits are missing reads like any other.
+        raise InputError(
+            f"line {len(rows)} of {path}, its last, has no end: the file may be cut short; restore "
+            "it, or resume its run to write it again"
+        )
     names = [name for name in header if name != text and name not in ignored]
     texts: list[str] = []
     values = np.empty((len(rows) - 1, len(names)))

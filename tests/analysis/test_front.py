@@ -183,6 +183,25 @@ def test_a_table_broken_by_hand(tmp_path, text, message):
         Front.load(tmp_path / "front.csv", objectives=["error", "params"])
 
 
+@pytest.mark.parametrize("end", ["12", "1", ""])
+def test_a_table_of_a_run_that_is_cut_short(tmp_path, end):
+    """By the end of its last line, in its last number, and right before it."""
+    folder = RunFolder.create(tmp_path, "toy-params")
+    folder.config.write_text("{}")
+    text = f"network,error,params\ntoy:1,1.0,2\ntoy:2,0.5,{end}"
+    folder.front.write_text(text)
+    with pytest.raises(InputError, match="line 3 of .*may be cut short"):
+        Front.load(folder.path)
+    # A user's own table need not end in a new line, but for one whose last cell is empty.
+    own = tmp_path / "own.csv"
+    own.write_text(text)
+    if end:
+        assert len(Front.load(own)) == 2
+    else:
+        with pytest.raises(InputError, match="line 3 of .*may be cut short"):
+            Front.load(own)
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         Front.load(tmp_path / "front.csv")
