@@ -197,6 +197,19 @@ class ScratchProblem(ArchitectureProblem):
             ]
         )
 
+    def training_errors(self, X: np.ndarray) -> np.ndarray:
+        """Validation errors of each training of networks, in percent, (n, trainings).
+
+        NaN for networks that were not fully trained, and for trainings that failed.
+        """
+        names = map(self.space.decode, self.canonical(self.space.check(X)))
+        found = [self._of(name, self.config) for name in names]
+        errors = np.full((len(X), self.trainings), np.nan)
+        for row, records in zip(errors, found, strict=True):
+            for i, record in enumerate(records):
+                row[i] = np.nan if record.lost else record.error
+        return errors
+
     def network(self, x: np.ndarray, *, seed: int | None = None) -> nn.Module:
         """A network with its trained weights, in evaluation mode.
 

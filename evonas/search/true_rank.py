@@ -52,6 +52,9 @@ class TrueRankSearch(Algorithm):
         layers: share of the layers, from the first on, whose operations and kernels are searched.
         images: of the evaluation set; by default ``problem.evaluation_images``, else 10,000.
 
+    How far apart trainings of one network are is asked of ``problem.training_errors(X) -> (n,
+    trainings)``, in percent, where it has that and ``problem.trainings`` is more than one.
+
     Attributes:
         decisions: what was made of each candidate, and by what margin.
         architecture: the genome (n_var,) of the last candidate kept; None before one was.
@@ -152,12 +155,17 @@ class TrueRankSearch(Algorithm):
             return Measured(None)
         accuracy = 100.0 - float(individual.F[self._error])
         # A mean over trainings is a whole number of images for each of them.
-        trainings = self._walk.trainings
-        correct = round(accuracy / 100 * self._walk.images * trainings) / trainings
-        tell = getattr(self.problem, "training_accuracy", None)
-        if not (self.rules.fitted and callable(tell)):
-            return Measured(correct)
-        return Measured(correct, fitted=bool(tell(individual.X[None])[0] >= 100.0))
+        images, trainings = self._walk.images, self._walk.trainings
+        correct = round(accuracy / 100 * images * trainings) / trainings
+        tell, each = getattr(self.problem, "training_errors", None), ()
+        if trainings > 1 and callable(tell):
+            errors = tell(individual.X[None])[0].tolist()
+            if not any(map(math.isnan, errors)):
+                each = tuple(round((100.0 - error) / 100 * images) for error in errors)
+        tell, fitted = getattr(self.problem, "training_accuracy", None), False
+        if self.rules.fitted and callable(tell):
+            fitted = bool(tell(individual.X[None])[0] >= 100.0)
+        return Measured(correct, fitted, each)
 
     def search_details(self) -> dict[str, float]:
         """The last decision in numbers, for the journal and the history; see `numbers_of`.

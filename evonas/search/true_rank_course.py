@@ -109,10 +109,12 @@ class Measured:
     Attributes:
         correct: images told right, on average over its trainings; None where it is infeasible.
         fitted: whether it reached 100 % on the images that it was trained on.
+        each: images told right by each of its trainings, where that is known.
     """
 
     correct: float | None
     fitted: bool = False
+    each: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ class Decision:
             first one.
         margin: images that the decision hangs on: had the candidate told so many more or fewer
             right, the outcome would have been another one. NaN where nothing was compared.
-        noise: images within which two equally good networks differ in 95 % of cases.
+        noise: images within which two equally good networks differ in 95 % of cases: by their
+            binomial spread, or, where that is larger, by how far apart trainings of one network
+            were, of all candidates so far.
     """
 
     phase: str
@@ -168,10 +172,13 @@ class Walk:
         self.images, self.trainings = images, trainings
         self.decisions: list[Decision] = []
         self.best: tuple[PlainArchitecture, float] | None = None
+        self._apart: list[float] = []  # squared, of trainings of one network from their mean
+        self._freedom = 0
 
     def __iter__(self) -> Course:
         """Candidates; each is answered with what it reached."""
         self.decisions, self.best = [], None
+        self._apart, self._freedom = [], 0
         yield from self._depth()
         if self.best is None:
             return
@@ -272,15 +279,22 @@ class Walk:
         correct = math.nan if measured.correct is None else measured.correct
         if outcome == "kept":
             self.best = architecture, correct
+        if len(measured.each) > 1:
+            mean = math.fsum(measured.each) / len(measured.each)
+            self._apart += [(one - mean) ** 2 for one in measured.each]
+            self._freedom += len(measured.each) - 1
         noise = DEVIATIONS * math.sqrt(self._variance(correct) + self._variance(reference))
         self.decisions.append(
             Decision(phase, architecture, outcome, correct, reference, round(margin, 6), noise)
         )
 
     def _variance(self, correct: float) -> float:
-        """Of the images told right by one network, in images squared: that of a binomial."""
+        """Of the images told right by one network, on average, in images squared."""
         right = correct / self.images
-        return self.images * right * (1 - right) / self.trainings
+        binomial = self.images * right * (1 - right)
+        seen = math.fsum(self._apart) / self._freedom if self._freedom else 0.0
+        # A NaN, of what was not compared, stays one.
+        return (seen if seen > binomial else binomial) / self.trainings
 
     def _images(self, points: float) -> float:
         """Points of accuracy as images; rounded, for a threshold of 0.1 is no binary fraction."""

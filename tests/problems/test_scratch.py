@@ -93,6 +93,8 @@ def test_several_seeds_are_averaged(make, X, trained):
     assert problem.trainings == 2 and sorted(trained) == [(1, 4), (1, 4), (1, 5), (1, 5)]
     one, other = (make(seed=seed).evaluate(X[:2]) for seed in (4, 5))
     assert F[:, 0].tolist() == ((one + other) / 2)[:, 0].tolist()
+    assert problem.training_errors(X[:2]).tolist() == np.hstack([one, other])[:, ::2].tolist()
+    assert np.isnan(problem.training_errors(X[2:3])).all()
     fitted = [make(seed=seed) for seed in (4, 5)]
     for each in fitted:
         each.evaluate(X[:1])

@@ -209,6 +209,32 @@ def test_whole_images_of_the_evaluation_set():
     assert decided.reference == 900
 
 
+def test_noise_is_at_least_what_trainings_of_one_network_differ_by():
+    class Trained(Truth):
+        def training_errors(self, X):
+            error = self.evaluate(X)[:, :1]
+            depth = [self.space.base.architecture(x).depth for x in self.space.lift(X)]
+            off = np.where(np.array(depth) == 3, 4.0, 2.0)[:, None]  # points
+            return np.hstack([error - off, error + off])
+
+    space = get_space("plain", **SMALL)
+    alike, apart = (
+        search(kind(space, lambda a: 40 - a.depth, images=1000, trainings=2)).decisions
+        for kind in (Truth, Trained)
+    )
+    assert [d.correct for d in alike] == [d.correct for d in apart]
+    # 40 images from the mean each, then 20: 3,200 and 800 of two trainings, in one freedom each.
+    assert apart[1].noise == pytest.approx(2 * math.sqrt(2 * (3200 + 800) / 2 / 2))
+    assert apart[-1].noise < apart[1].noise
+    # What they differ by is less than their binomial spread of 1.5 points.
+    one = Truth(space, lambda a: 40 - a.depth, images=1000, trainings=2)
+    one.training_errors = lambda X: np.full((len(X), 2), 37.0)
+    assert search(one).decisions[1].noise == alike[1].noise
+    # A training that failed tells nothing.
+    one.training_errors = lambda X: np.full((len(X), 2), np.nan)
+    assert search(one).decisions[1].noise == alike[1].noise
+
+
 def test_limits():
     space = get_space("plain", **SMALL)
     limit = float(space.params(space.encode("3x16:000:333")[None])[0]) - 1
