@@ -159,10 +159,10 @@ def test_dry_run_says_what_and_how_long_and_does_nothing(tmp_path, capsys):
 
 
 def test_budget_is_written_as_numbers(tmp_path, capsys):
-    given = ["--budget", "25s", "--evaluations", "20", "--validation-images", "100", "--quiet"]
+    given = ["--budget", "12s", "--evaluations", "20", "--validation-images", "100", "--quiet"]
     assert main(["run", *given, "--runs", str(tmp_path)]) == 0
     settings = json.loads((next(tmp_path.iterdir()) / "config.json").read_text())["settings"]
-    assert settings["budget"] == "25s" and settings["evaluations"] == 20
+    assert settings["budget"] == "12s" and settings["evaluations"] == 20
     assert settings["training"]["steps"] >= 20
 
 

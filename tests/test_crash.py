@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from breaking import broken_off
+from figures import empty_figures  # noqa: F401
 
 from evonas.cli import main
 from evonas.search import list_algorithms

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import RetrainedNetworks
 from evonas.cli import main

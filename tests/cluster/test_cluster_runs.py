@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from figures import empty_figures  # noqa: F401
 from workers import is_alive, processes_of
 
 from evonas.cli import main

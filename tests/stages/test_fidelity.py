@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import RankFidelity
 from evonas.cli import main

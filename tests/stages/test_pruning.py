@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import PruningAccount, Saliency
 from evonas.cli import main
