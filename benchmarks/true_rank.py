@@ -1,6 +1,6 @@
 """True-rank search against random sampling of equal training cost, on CIFAR-10.
 
-    python benchmarks/true_rank.py [--seeds 1] [--random 3] [--work FOLDER]
+    python benchmarks/true_rank.py [--seeds 1] [--random 3] [--kinds uniform] [--work FOLDER]
 
 A true-rank search (`cifar10-params` on `plain`, reduced in depth and width so that two cores do it
 in a quarter of an hour), and random samples of the same space: uniform ones, and ones spread over
@@ -34,10 +34,11 @@ from evonas.operators import StratifiedSampling
 from evonas.problems import ScratchProblem, get_problem
 from evonas.run import run
 
-SPACE = ("depth=3,6", "width=8,16,4")
-TRAINING = ScratchConfig(epochs=4, at_once=1)
+SPACE = ("depth=4,6", "width=12,16,4")
+TRAINING = ScratchConfig(epochs=6, half_resolution=0.85, seeds=2, at_once=2)
 IMAGES = {"train_images": 20_000, "validation_images": 4000}
-ARMS = {"true-rank": BLUE, "uniform": GREY, "stratified": ORANGE}
+RANDOM = ("uniform", "stratified")
+ARMS = {"true-rank": BLUE, **dict(zip(RANDOM, (GREY, ORANGE), strict=True))}
 
 
 def searched(seed: int, work: Path, data_dir: str) -> tuple[np.ndarray, float]:
@@ -154,6 +155,8 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
     for arm, colour in ARMS.items():
         part = frame[frame["arm"] == arm]
         several = part["sample"].nunique()
+        if not several:
+            continue
         label = f"{arm}, {several} samples" if several > 1 else arm
         ax.scatter(part["params"], part["error"], s=18, color=colour, alpha=0.8, label=label)
         for _, one in part.groupby("sample"):
@@ -179,6 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--random", type=int, default=3, help="samples of each kind")
+    parser.add_argument("--kinds", nargs="+", default=RANDOM, choices=RANDOM)
     parser.add_argument("--work", type=Path, default=Path("true-rank-work"))
     parser.add_argument("--output", type=Path, default=DOCS)
     arguments = parser.parse_args()
@@ -198,7 +202,7 @@ def main() -> int:
             problem.keep_in(next((arguments.work / f"search-{seed}").glob("*/trainings")))
             frames.append(rows_of("true-rank", 0, problem, X))
             cost = float(problem.space.macs(X).sum())
-            for arm in ("uniform", "stratified"):
+            for arm in arguments.kinds:
                 for number in range(arguments.random):
                     X, seconds = sampled(arm, number, cost, seed, arguments.work, data_dir)
                     print(f"{arm} {number}: {len(X)} networks, {seconds:.0f} s of training")

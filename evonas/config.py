@@ -92,7 +92,7 @@ class ScratchConfig:
     """Epochs of each training."""
     seeds: int | None = None
     """Trainings of each network, from different first weights, whose errors are averaged; by
-    default 1."""
+    default 1, of "true-rank" on a CPU 2."""
     promotion: tuple[int, ...] = ()
     """Epochs of short trainings, such as 2 5: only networks that nothing known after them
     dominates are trained longer."""

@@ -4,12 +4,14 @@ import csv
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from breaking import KILLER, broken_off
+from figures import empty_figures  # noqa: F401
 
 from evonas.cli import main
 from evonas.config import RunConfig, ScratchConfig, TrueRankConfig
@@ -310,17 +312,22 @@ def test_a_repeated_run_is_the_same(searched, tmp_path):
 def test_a_true_rank_search_is_a_short_one_on_a_cpu():
     given = {"problem": "cifar10-params", "space": "plain", "device": "cpu", "threads": 2}
     short = fill(RunConfig(**given, algorithm="true-rank"))
-    assert (short.train_images, short.scratch.epochs, short.scratch.at_once) == (20_000, 4, 1)
-    assert short.space_settings == ("depth=3,6", "width=8,16,4") and fill(short) == short
-    said = ScratchConfig(epochs=9)
+    assert short.train_images == 20_000
+    assert short.scratch == ScratchConfig(epochs=6, half_resolution=0.85, seeds=2, at_once=2)
+    assert short.space_settings == ("depth=4,6", "width=12,16,4") and fill(short) == short
+    said = ScratchConfig(epochs=9, seeds=1)
     long = fill(RunConfig(**given, algorithm="true-rank", train_images=30_000, scratch=said))
     assert (long.train_images, long.scratch.epochs) == (30_000, 9)
-    named = fill(RunConfig(**given, algorithm="true-rank", scratch=ScratchConfig(recipe="trg")))
-    assert named.scratch.epochs is None
+    assert (long.scratch.seeds, long.scratch.half_resolution) == (1, 0.85)
+    assert long.scratch.at_once == 1
+    trg = ScratchConfig(recipe="trg")
+    named = fill(RunConfig(**given, algorithm="true-rank", scratch=trg))
+    assert replace(named.scratch, at_once=None) == trg
     # Where candidates do not wait for each other, or nothing is known of the data.
     for other in ({"algorithm": "random"}, {"algorithm": "true-rank", "problem": "digits-params"}):
         filled = fill(RunConfig(**given | other))
         assert filled.train_images is None and filled.scratch.epochs is None
+        assert filled.scratch.seeds is None
 
 
 def test_as_many_are_trained_at_once_as_the_run_has_threads():
@@ -353,9 +360,10 @@ def test_a_true_rank_run_gives_each_candidate_all_threads(data_dir):
         problem="cifar10-params", space="plain", algorithm="true-rank", data_dir=str(data_dir),
         device="cpu", threads=8,
     )  # fmt: skip
-    assert fill(RunConfig(**common)).scratch.at_once == 1
-    seeds = ScratchConfig(seeds=3)
-    assert fill(RunConfig(**common, scratch=seeds)).scratch.at_once == 3
+    assert fill(RunConfig(**common)).scratch.at_once == 2  # trainings of one candidate
+    for n in (1, 3):
+        seeds = ScratchConfig(seeds=n)
+        assert fill(RunConfig(**common, scratch=seeds)).scratch.at_once == n
 
 
 @pytest.mark.parametrize(

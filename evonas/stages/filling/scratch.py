@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit
+from evonas.config import INHERITED, RunConfig, TrainingConfig, inherit, put_over
 from evonas.device import cores
 from evonas.errors import InputError
 from evonas.problems.defaults import SCRATCH_EVALUATIONS, defaults_for, one_by_one
@@ -46,10 +46,9 @@ def fill_scratch(config: RunConfig, data: str, device: str) -> RunConfig:
     images = defaults.train_images
     if config.algorithm == TRUE_RANK:
         evaluations = most_candidates(check_true_rank(config, space))
-        few, epochs = one_by_one(data, kind)
-        images = few or images
-        if scratch.recipe is None:
-            scratch = replace(scratch, epochs=scratch.epochs or epochs)
+        short = one_by_one(data, kind)
+        images = short.train_images or images
+        scratch = put_over(short.scratch, scratch)
         if scratch.at_once is None and data != "digits":  # whose images are too small to share
             # Candidates come one by one, so that each may have all threads.
             scratch = replace(scratch, at_once=min(threads, scratch.seeds or 1))
