@@ -112,11 +112,11 @@ class OneByOne:
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
 
 
-# With the ranges above six minutes on two cores, of the nine candidates of one search; a walk through
-# all layers of the deepest networks would be some ten. Two trainings side by side, one on each core,
-# take about 1.2 times as long as one on both. Errors of single ones differ by 2 % of them (one
-# standard deviation, 43 pairs); after 4 epochs with small images in 0.6 of the steps, which take as
-# long, by 2.8 % (45 pairs), and decisions of a step are then mostly chance.
+# With the ranges above six minutes on two cores, of the nine candidates of one search; a walk
+# through all layers of the deepest networks would be some ten. Two trainings side by side, one on
+# each core, take about 1.2 times as long as one on both. Errors of single ones differ by 2 % of
+# themselves (one standard deviation, 43 pairs); after 4 epochs with small images in 0.6 of the
+# steps, which take as long, by 2.8 % (45 pairs), and single decisions are then mostly chance.
 _ONE_BY_ONE = OneByOne(
     train_images=20_000, scratch=ScratchConfig(epochs=6, half_resolution=0.85, seeds=2)
 )
