@@ -37,8 +37,8 @@ from evonas.run import run
 SPACE = ("depth=4,6", "width=12,16,4")
 TRAINING = ScratchConfig(epochs=6, half_resolution=0.85, seeds=2, at_once=2)
 IMAGES = {"train_images": 20_000, "validation_images": 4000}
-RANDOM = ("uniform", "stratified")
-ARMS = {"true-rank": BLUE, **dict(zip(RANDOM, (GREY, ORANGE), strict=True))}
+ARMS = {"true-rank": BLUE, "uniform": GREY, "stratified": ORANGE}
+RANDOM = tuple(ARMS)[1:]
 
 
 def searched(seed: int, work: Path, data_dir: str) -> tuple[np.ndarray, float]:

@@ -188,12 +188,10 @@ class ScratchProblem(ArchitectureProblem):
 
         NaN for networks that were not fully trained.
         """
-        names = map(self.space.decode, self.canonical(self.space.check(X)))
-        found = [self._of(name, self.config) for name in names]
         return np.array(
             [
                 np.mean([r.training_accuracy for r in records]) if records else np.nan
-                for records in found
+                for records in self._found(X)
             ]
         )
 
@@ -202,13 +200,13 @@ class ScratchProblem(ArchitectureProblem):
 
         NaN for networks that were not fully trained, and for trainings that failed.
         """
-        names = map(self.space.decode, self.canonical(self.space.check(X)))
-        found = [self._of(name, self.config) for name in names]
-        errors = np.full((len(X), self.trainings), np.nan)
-        for row, records in zip(errors, found, strict=True):
-            for i, record in enumerate(records):
-                row[i] = np.nan if record.lost else record.error
-        return errors
+        unknown = [np.nan] * self.trainings
+        return np.array(
+            [
+                [np.nan if r.lost else r.error for r in records] if records else unknown
+                for records in self._found(X)
+            ]
+        ).reshape(-1, self.trainings)
 
     def network(self, x: np.ndarray, *, seed: int | None = None) -> nn.Module:
         """A network with its trained weights, in evaluation mode.
@@ -544,6 +542,11 @@ class ScratchProblem(ArchitectureProblem):
         found = [self.store.get(self.key(name, seed, config)) for seed in self._seeds(config)]
         records = [record for record in found if record is not None]
         return records if len(records) == config.seeds else []
+
+    def _found(self, X: np.ndarray) -> list[list[Training]]:
+        """Those of each of some genomes, of all seeds."""
+        names = map(self.space.decode, self.canonical(self.space.check(X)))
+        return [self._of(name, self.config) for name in names]
 
     def _seeds(self, config: ScratchConfig) -> range:
         assert config.seeds

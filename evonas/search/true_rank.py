@@ -157,15 +157,21 @@ class TrueRankSearch(Algorithm):
         # A mean over trainings is a whole number of images for each of them.
         images, trainings = self._walk.images, self._walk.trainings
         correct = round(accuracy / 100 * images * trainings) / trainings
-        tell, each = getattr(self.problem, "training_errors", None), ()
-        if trainings > 1 and callable(tell):
-            errors = tell(individual.X[None])[0].tolist()
-            if not any(map(math.isnan, errors)):
-                each = tuple(round((100.0 - error) / 100 * images) for error in errors)
-        tell, fitted = getattr(self.problem, "training_accuracy", None), False
-        if self.rules.fitted and callable(tell):
-            fitted = bool(tell(individual.X[None])[0] >= 100.0)
-        return Measured(correct, fitted, each)
+        return Measured(correct, self._fitted(individual), self._each(individual))
+
+    def _fitted(self, individual: Any) -> bool:
+        tell = getattr(self.problem, "training_accuracy", None)
+        return self.rules.fitted and callable(tell) and bool(tell(individual.X[None])[0] >= 100.0)
+
+    def _each(self, individual: Any) -> tuple[float, ...]:
+        """Images told right by each training; none where one failed, or there is only one."""
+        tell = getattr(self.problem, "training_errors", None)
+        if self._walk.trainings == 1 or not callable(tell):
+            return ()
+        errors = tell(individual.X[None])[0]
+        if np.isnan(errors).any():
+            return ()
+        return tuple(np.round((100.0 - errors) / 100 * self._walk.images).tolist())
 
     def search_details(self) -> dict[str, float]:
         """The last decision in numbers, for the journal and the history; see `numbers_of`.

@@ -9,6 +9,7 @@ import math
 import numbers
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields, replace
+from statistics import fmean, variance
 
 from evonas.errors import InputError, unknown
 from evonas.spaces import PlainArchitecture, PlainSpace
@@ -172,13 +173,12 @@ class Walk:
         self.images, self.trainings = images, trainings
         self.decisions: list[Decision] = []
         self.best: tuple[PlainArchitecture, float] | None = None
-        self._apart: list[float] = []  # squared, of trainings of one network from their mean
-        self._freedom = 0
+        self._spread: list[float] = []  # of trainings of each candidate, in images squared
 
     def __iter__(self) -> Course:
         """Candidates; each is answered with what it reached."""
         self.decisions, self.best = [], None
-        self._apart, self._freedom = [], 0
+        self._spread = []
         yield from self._depth()
         if self.best is None:
             return
@@ -280,9 +280,7 @@ class Walk:
         if outcome == "kept":
             self.best = architecture, correct
         if len(measured.each) > 1:
-            mean = math.fsum(measured.each) / len(measured.each)
-            self._apart += [(one - mean) ** 2 for one in measured.each]
-            self._freedom += len(measured.each) - 1
+            self._spread.append(variance(measured.each))
         noise = DEVIATIONS * math.sqrt(self._variance(correct) + self._variance(reference))
         self.decisions.append(
             Decision(phase, architecture, outcome, correct, reference, round(margin, 6), noise)
@@ -292,7 +290,7 @@ class Walk:
         """Of the images told right by one network, on average, in images squared."""
         right = correct / self.images
         binomial = self.images * right * (1 - right)
-        seen = math.fsum(self._apart) / self._freedom if self._freedom else 0.0
+        seen = fmean(self._spread) if self._spread else 0.0
         # A NaN, of what was not compared, stays one.
         return (seen if seen > binomial else binomial) / self.trainings
 
