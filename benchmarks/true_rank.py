@@ -28,35 +28,37 @@ from search_quality import DOCS
 
 from evonas.analysis.drawing import BLUE, GREY, ORANGE, plain_ticks, save, style
 from evonas.analysis.quantities import quantity
-from evonas.config import RunConfig, ScratchConfig, space_settings
+from evonas.config import RunConfig, space_settings
 from evonas.errors import InputError
 from evonas.operators import StratifiedSampling
 from evonas.problems import ScratchProblem, get_problem
 from evonas.run import run
+from evonas.stages.plan import fill
 
-SPACE = ("depth=4,6", "width=12,16,4")
-TRAINING = ScratchConfig(epochs=6, half_resolution=0.85, seeds=2, at_once=2)
-IMAGES = {"train_images": 20_000, "validation_images": 4000}
 ARMS = {"true-rank": BLUE, "uniform": GREY, "stratified": ORANGE}
 RANDOM = tuple(ARMS)[1:]
 
 
+def config_of(seed: int, work: Path, data_dir: str) -> RunConfig:
+    """The search on its CPU defaults, settled; samples are drawn and trained by the same."""
+    return fill(
+        RunConfig(
+            problem="cifar10-params",
+            space="plain",
+            algorithm="true-rank",
+            seed=seed,
+            device="cpu",
+            threads=torch.get_num_threads(),
+            data_dir=data_dir,
+            runs=str(work / f"search-{seed}"),
+        )
+    )
+
+
 def searched(seed: int, work: Path, data_dir: str) -> tuple[np.ndarray, float]:
     """Errors and params of all that a true-rank search trained, in order, and its seconds."""
-    config = RunConfig(
-        problem="cifar10-params",
-        space="plain",
-        space_settings=SPACE,
-        algorithm="true-rank",
-        scratch=TRAINING,
-        seed=seed,
-        threads=torch.get_num_threads(),
-        data_dir=data_dir,
-        runs=str(work / f"search-{seed}"),
-        **IMAGES,
-    )
     before = sorted((work / f"search-{seed}").glob("*/config.json"))
-    done = run(resume=before[0].parent) if before else run(config)
+    done = run(resume=before[0].parent) if before else run(config_of(seed, work, data_dir))
     frame = pd.read_csv(done.folder.decisions)
     problem = problem_of(seed, work, data_dir)
     problem.keep_in(done.folder.trainings)
@@ -66,14 +68,17 @@ def searched(seed: int, work: Path, data_dir: str) -> tuple[np.ndarray, float]:
 
 def problem_of(seed: int, work: Path, data_dir: str) -> ScratchProblem:
     """The problem of all arms; each has a folder of its own for trainings."""
+    config = config_of(seed, work, data_dir)
     problem = get_problem(
-        "cifar10-params",
-        "plain",
+        config.problem,
+        config.space,
         data_dir,
-        settings=space_settings(SPACE),
-        scratch=TRAINING,
+        settings=space_settings(config.space_settings),
+        scratch=config.scratch,
         seed=seed,
-        **IMAGES,
+        device=config.device,
+        train_images=config.train_images,
+        validation_images=config.validation_images,
     )
     assert isinstance(problem, ScratchProblem)
     return problem
