@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,3 +85,26 @@ def own_registries(monkeypatch) -> None:
 @pytest.fixture
 def random_state() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+# A picture of one pixel.
+_EMPTY = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU"
+    b"\0\0\0\nIDATx\x9cc\xf8\x0f\0\x01\x01\x01\0\xb18\xf6\x14\0\0\0\0IEND\xaeB`\x82"
+)
+
+
+@pytest.fixture(scope="module")
+def empty_figures() -> Iterator[None]:
+    """Figures of a module's runs are pictures of one pixel: to draw them takes a third of a run."""
+    from matplotlib.figure import Figure
+
+    def save(self: Figure, file: Any, **options: Any) -> None:
+        if isinstance(file, str | Path):
+            Path(file).write_bytes(_EMPTY)
+        else:
+            file.write(_EMPTY)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        yield

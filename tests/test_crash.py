@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from breaking import broken_off
-from figures import empty_figures  # noqa: F401
 
 from evonas.cli import main
 from evonas.search import list_algorithms
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 COMMON = ["--threads", "1", "--quiet"]
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import RetrainedNetworks
 from evonas.cli import main
@@ -22,6 +21,8 @@ from evonas.retrain import all_retrained, pick, retrain
 from evonas.run import Run, export_member, retrain_members, run
 from evonas.runs import read_lines, read_searches
 from evonas.training import evaluate_network
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 PLAIN = {
     "problem": "digits-params",

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from figures import empty_figures  # noqa: F401
 from workers import is_alive, processes_of
 
 from evonas.cli import main
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 DIGITS = ["--problem", "digits-params", "--space", "tiny", "--train-images", "400",
           "--validation-images", "100", "--threads", "1"]  # fmt: skip

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import RankFidelity
 from evonas.cli import main
@@ -34,6 +33,8 @@ from evonas.stages.fidelity_plan import (
     within_budget,
 )
 from evonas.stages.plan import fill
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 TINY = {
     "space": "nb201",

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from figures import empty_figures  # noqa: F401
 
 from evonas.analysis import PruningAccount, Saliency
 from evonas.cli import main
@@ -14,6 +13,8 @@ from evonas.problems import AdditiveCost, get_problem, register_cost
 from evonas.run import Run, run
 from evonas.stages.plan import fill, plan
 from evonas.supernet.struck import CRITERION, KEEP
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 DIGITS = {
     "problem": "digits-params", "device": "cpu", "threads": 1,

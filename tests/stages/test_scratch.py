@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from breaking import KILLER, broken_off
-from figures import empty_figures  # noqa: F401
 
 from evonas.cli import main
 from evonas.config import RunConfig, ScratchConfig, TrueRankConfig
@@ -22,6 +21,8 @@ from evonas.search.true_rank import numbers_of
 from evonas.spaces import get_space
 from evonas.stages.plan import fill, plan
 from evonas.training import evaluate_network
+
+pytestmark = pytest.mark.usefixtures("empty_figures")
 
 SMALL = ["--problem", "digits-params", "--space", "plain", "--space-settings", "depth=3,4",
          "width=2,4,2", "--train-images", 300, "--validation-images", 200,
