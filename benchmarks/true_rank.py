@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from search_quality import DOCS
 
@@ -37,6 +38,7 @@ from evonas.stages.plan import fill
 
 ARMS = {"true-rank": BLUE, "uniform": GREY, "stratified": ORANGE}
 RANDOM = tuple(ARMS)[1:]
+TITLE = "CIFAR-10, plain chains: every network trained, equal training cost"
 
 
 def config_of(seed: int, work: Path, data_dir: str) -> RunConfig:
@@ -153,10 +155,25 @@ def summary(frame: pd.DataFrame, problem: ScratchProblem) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame, path: Path) -> None:
-    """All trained networks, by arm."""
-    figure = Figure(figsize=(7.2, 4.5), layout="constrained")
-    ax = figure.subplots()
-    style(ax, "CIFAR-10, plain chains: every network trained, equal training cost")
+    """All trained networks by arm, a panel for each seed."""
+    seeds = list(frame["seed"].unique())
+    figure = Figure(figsize=(2.4 + 4.8 * len(seeds), 4.5), layout="constrained")
+    axes = figure.subplots(1, len(seeds), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, seed in zip(axes, seeds, strict=True):
+        style(ax, f"seed {seed}" if len(seeds) > 1 else TITLE)
+        draw_seed(ax, frame[frame["seed"] == seed])
+        ax.set_xscale("log")
+        ax.set_xlabel(quantity("params").label)
+        plain_ticks(ax.xaxis, True)
+        ax.legend(frameon=False, fontsize=9)
+    axes[0].set_ylabel(quantity("error").label)
+    if len(seeds) > 1:
+        figure.suptitle(TITLE, fontsize=11)
+    save(figure, path)
+
+
+def draw_seed(ax: Axes, frame: pd.DataFrame) -> None:
+    """The networks of one seed, and the front of each sample as stairs."""
     for arm, colour in ARMS.items():
         part = frame[frame["arm"] == arm]
         several = part["sample"].nunique()
@@ -175,11 +192,6 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
                 linewidth=1,
                 alpha=0.7,
             )
-    ax.set_xscale("log")
-    ax.set(xlabel=quantity("params").label, ylabel=quantity("error").label)
-    plain_ticks(ax.xaxis, True)
-    ax.legend(frameon=False, fontsize=9)
-    save(figure, path)
 
 
 def main() -> int:
@@ -195,6 +207,7 @@ def main() -> int:
     if not data_dir:
         print("true_rank: set EVONAS_DATA to the folder of CIFAR-10", file=sys.stderr)
         return 2
+    arguments.output.mkdir(parents=True, exist_ok=True)
     frames = []
     try:
         for seed in arguments.seeds:
@@ -219,7 +232,10 @@ def main() -> int:
     frame = pd.concat(frames, ignore_index=True)
     frame.to_csv(arguments.output / "true_rank.csv", index=False)
     draw(frame, arguments.output / "true_rank.png")
-    print(summary(frame, problem).to_string(index=False))
+    table = summary(frame, problem)
+    print(table.to_string(index=False))
+    means = table.groupby(["arm", "seed"], sort=False)["hypervolume"].mean().unstack("seed")
+    print(f"\nmean hypervolume by seed\n{means.to_string()}")
     return 0
 
 
