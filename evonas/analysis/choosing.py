@@ -133,8 +133,9 @@ def spread(F: np.ndarray, n: int) -> np.ndarray:
     """Rows of at most `n` members from all over the front, ascending: ends, knee, and between.
 
     With one it is the knee. Of two objectives, members between are even in the order of the
-    front; the one nearest to the knee gives way to it. Of more, the ends are the best of each
-    objective, and the knee is followed by what is farthest from all that was picked.
+    front; the one nearest to the knee, if that is none of them, gives way to it. Of more, the ends
+    are the best of each objective, and the knee is followed by what is farthest from all that was
+    picked.
     """
     if len(F) <= n:
         return np.arange(len(F))
@@ -143,10 +144,10 @@ def spread(F: np.ndarray, n: int) -> np.ndarray:
     if F.shape[1] > 2:
         return np.sort(_farthest(F, n))
     rows = np.round(np.linspace(0, len(F) - 1, n)).astype(int)
-    if n > 2:
-        bend = knee(F)
+    bend = knee(F)
+    if n > 2 and bend not in rows:
         rows[1 + np.abs(rows[1:-1] - bend).argmin()] = bend
-    return np.unique(rows)
+    return np.sort(rows)
 
 
 def _farthest(F: np.ndarray, n: int) -> list[int]:

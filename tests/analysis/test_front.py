@@ -259,6 +259,21 @@ def test_limits_on_columns_of_any_name():
             front.pick(params=wrong)
 
 
+def test_a_spread_has_as_many_members_as_were_asked_for(random_state):
+    """Also where the knee is an end, or next to one."""
+    for members in (*range(3, 12), *range(12, 40, 3)):
+        for _ in range(20):
+            F = np.sort(random_state.random((members, 2)) ** 3, axis=0)
+            F[:, 0] = F[::-1, 0]
+            networks = [f"toy:{i:02}" for i in range(members)]
+            front = Front.from_arrays(networks, F, columns=("error", "params"))
+            ends = {front.networks[0], front.networks[-1]}
+            for n in range(2, members + 1):
+                chosen = front.spread(n).networks
+                assert len(set(chosen)) == n and ends <= set(chosen)
+                assert n == 2 or front.knee().network in chosen
+
+
 def test_a_spread_of_a_table_in_any_order(front, random_state):
     # a row that another one dominates, as an edited file may hold
     rows = np.vstack([front.values, [[41.0, 101.0, 0.0]]])
