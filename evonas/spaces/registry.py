@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
+import numpy as np
+
 from evonas.errors import InputError, unknown
 from evonas.spaces import presets
 from evonas.spaces.space import SearchSpace
@@ -126,4 +128,8 @@ def _factory(name: str) -> Factory:
 
 def _frozen(value: Any) -> Any:
     """A setting that can be a key: lists and arrays as tuples."""
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(map(_frozen, value))
+    return value

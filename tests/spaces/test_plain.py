@@ -88,6 +88,9 @@ def test_ranges():
     space = get_space("plain", depth=(3, 9, 3), width=[8, 16], kernels=(3, 11))
     assert space.depths == (3, 6, 9) and space.widths == tuple(range(8, 17))
     assert space is get_space("plain", kernels=[3, 11], width=(8, 16), depth=[3, 9, 3])
+    assert space is get_space(
+        "plain", kernels=range(3, 12, 8), width=np.array([8, 16]), depth=np.array([3, 9, 3])
+    )
     text = "plain:3x9:010:3-11-3"
     assert space.decode(space.encode(text)) == text
     assert get_space("plain").size == 11 * 15 * 2**20 * 3**20
