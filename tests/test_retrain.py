@@ -554,6 +554,24 @@ def test_narrow_weights_are_not_exported(tmp_path):
         )
 
 
+@pytest.mark.parametrize("member", ["a", 1.0, True])
+def test_a_member_that_is_no_row(copy, member):
+    with pytest.raises(InputError, match=f"member is {member!r}; give a row of front.csv"):
+        export_member(copy.folder.path, member=member)
+
+
+def test_other_members_of_a_run_than_before(copy, capsys):
+    """They are not of the run's own plan: the line says how to get them."""
+    folder = copy.folder.path
+    retrain_members(folder, RetrainConfig(members=2), quiet=True)
+    before = (folder / "config.json").read_text()
+    assert main(["run", "--resume", str(folder), "--retrain", "3", "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert f"evonas retrain {folder} --members 3" in told and told.count("\n") == 1
+    assert (folder / "config.json").read_text() == before
+    assert main(["retrain", str(folder), "--members", "3", "--quiet"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

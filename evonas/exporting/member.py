@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import numbers
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ def front_network(folder: RunFolder, member: int | None) -> str:
     front = Front.load(folder.path)
     if member is None:
         return front.knee().network
+    if isinstance(member, bool) or not isinstance(member, numbers.Integral):
+        raise InputError(f"member is {member!r}; give a row of front.csv, from 0")
     if not -len(front) <= member < len(front):
         raise InputError(
             f"the front of {folder.path} has {len(front)} members; give --member 0 to "

@@ -25,6 +25,10 @@ class RunFolder:
         """Take a string for the path as well."""
         object.__setattr__(self, "path", Path(self.path))
 
+    def __fspath__(self) -> str:
+        """Wherever a path is taken, the folder is."""
+        return str(self.path)
+
     @classmethod
     def create(
         cls, parent: Path | str, problem: str, *, now: datetime | None = None

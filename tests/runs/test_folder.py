@@ -1,6 +1,7 @@
 """Names of run folders, and what is said of folders that are none."""
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,12 @@ def test_names_are_unique(tmp_path):
     names = [RunFolder.create(tmp_path / "runs", "cifar10-params", now=NOW).name for _ in range(3)]
     stem = "cifar10-params-20261121-231500"
     assert names == [stem, f"{stem}-2", f"{stem}-3"]
+
+
+def test_it_is_taken_wherever_a_path_is(tmp_path):
+    folder = RunFolder.create(tmp_path, "digits-params")
+    folder.config.write_text("{}")
+    assert RunFolder.open(folder) == folder and Path(folder) == folder.path
 
 
 def test_what_no_file_name_holds_is_replaced(tmp_path):
