@@ -306,6 +306,7 @@ def test_copies_under_way_and_runs_twice():
         ({"gain": "a"}, "gain is 'a'; give a number"),
         ({"gain": True}, "gain is True; give a number"),
         ({"fitted": "yes"}, "fitted is 'yes'; give True or False"),
+        ({"depth_gian": 0.1}, "unknown setting 'depth_gian'; did you mean depth_gain"),
     ],
 )
 def test_wrong_settings(settings, message):
