@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -63,7 +63,8 @@ class ScratchProblem(ArchitectureProblem):
             and the device. ``config.promotion`` are the epochs of short trainings.
         supernet: a trained `Supernet` of this space, the first rung.
         folder: where trainings are kept; in memory if None. Of networks that others of this problem
-            dominate the weights are removed, so that another problem has a folder of its own.
+            dominate, and nobody holds (`hold`), the weights are removed, so that another problem
+            has a folder of its own.
         constraints: limits on costs.
         costs: more costs by name: vectorised functions X (n, n_var) -> (n,).
         begin: gives the weights that a canonical genome (n_var,) begins with, for settings of the
@@ -148,6 +149,7 @@ class ScratchProblem(ArchitectureProblem):
         # What is known at each rung: network -> dear objectives and costs.
         self._rungs: dict[str, dict[str, np.ndarray]] = {}
         self._with_weights: set[str] = set()
+        self._held: set[str] = set()
         self._failures: dict[str, str] = {}  # networks that have no values, and why
         self._remembered: list[np.ndarray] = []
 
@@ -244,7 +246,8 @@ class ScratchProblem(ArchitectureProblem):
                 alive = alive[best]
             if not len(alive):
                 break
-        self._forget()
+        # Who holds networks decides what becomes of those just trained.
+        self._forget(but=set(map(self.space.decode, X)) if self._held else set())
         stopped = np.setdiff1d(np.arange(len(X)), alive)
         if len(stopped):
             scores[stopped] = self._no_better(X[stopped], scores[stopped])
@@ -508,11 +511,23 @@ class ScratchProblem(ArchitectureProblem):
         reached = (done.error, done.loss, done.training_accuracy, round(done.seconds, 3))
         return Training(trial.network, trial.seed, epochs, *reached)
 
-    def _forget(self) -> None:
+    def hold(self, X: np.ndarray) -> None:
+        """Keep the weights of some networks even if others dominate them.
+
+        What was held before no longer is. Where something is held, the weights of the networks that
+        were evaluated last stay, too, until the next ones are evaluated or others are held.
+
+        Args:
+            X: int (n, n_var); none to hold nothing.
+        """
+        self._held = set(map(self.space.decode, self.canonical(self.space.check(X))))
+        self._forget()
+
+    def _forget(self, but: Set[str] = frozenset()) -> None:
         """Keep the weights of those fully trained networks only that no other one dominates."""
         if not self._with_weights:
             return
-        losers = self._with_weights - self._best(self._rungs[WHOLE])
+        losers = self._with_weights - self._best(self._rungs[WHOLE]) - self._held - but
         self._with_weights -= losers
         self.store.forget_weights(
             self.key(name, seed) for name in sorted(losers) for seed in self.seeds

@@ -62,6 +62,9 @@ class TrueRankSearch(Algorithm):
         layers: share of the layers, from the first on, whose operations and kernels are searched.
         images: of the evaluation set; by default ``problem.evaluation_images``, else 10,000.
 
+    The last candidate kept is held by ``problem.hold(X)``, where it has that, so that its weights
+    stay even if a candidate before it dominates it.
+
     How far apart trainings of one network are is asked of ``problem.training_errors(X) -> (n,
     trainings)``, in percent, where it has that and ``problem.trainings`` is more than one.
 
@@ -163,6 +166,10 @@ class TrueRankSearch(Algorithm):
         self.pop = self.known
         if self._next() is None:
             self.termination.terminate()
+        hold = getattr(self.problem, "hold", None)
+        if callable(hold) and self.architecture is not None:
+            # The network that was decided for may be dominated by one before it.
+            hold(self.architecture[None])
 
     def _measure(self, individual: Any) -> Measured:
         if not np.all(individual.FEAS):
