@@ -335,11 +335,8 @@ def test_onnx(name, tmp_path, capsys):
     onnx.checker.check_model(path, full_check=True)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
-    assert (given.name, given.type, given.shape[1:]) == (
-        "images",
-        "tensor(uint8)",
-        list(exported.input_shape),
-    )
+    assert (given.name, given.type) == ("images", "tensor(uint8)")
+    assert given.shape == ["batch", *exported.input_shape]
     for n in (1, 2, 7):
         images = bytes_of(exported, n)
         (logits,) = session.run(["logits"], {"images": images.numpy()})

@@ -19,6 +19,7 @@ from evonas.errors import InputError
 from evonas.exporting.record import ExportedNetwork
 
 INPUT, OUTPUT = "images", "logits"
+BATCHES = {INPUT: {0: torch.export.Dim("batch")}}  # of any size
 Run = Callable[[Tensor], Tensor]
 
 
@@ -91,7 +92,9 @@ def write_onnx(network: nn.Module, record: ExportedNetwork, path: Path, facts: s
     # Where the new exporter is not torch's default yet, it fails on batch normalisation (seen with
     # torch 2.5.1 and 2.6.0 and onnxscript 0.7.2), and the old one writes the same network.
     if inspect.signature(torch.onnx.export).parameters["dynamo"].default is True:
-        program = torch.onnx.export(_program(network, record), external_data=False, **settings)
+        program = torch.onnx.export(
+            _program(network, record), external_data=False, dynamic_shapes=BATCHES, **settings
+        )
         assert program is not None
         program.save(str(path))
     else:
@@ -109,9 +112,7 @@ def write_onnx(network: nn.Module, record: ExportedNetwork, path: Path, facts: s
 def _program(network: nn.Module, record: ExportedNetwork) -> torch.export.ExportedProgram:
     # With a batch of one, the tracer would take the one for a constant.
     images = torch.zeros((2, *record.input_shape), dtype=torch.uint8)
-    return torch.export.export(
-        network, (images,), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
-    )
+    return torch.export.export(network, (images,), dynamic_shapes=BATCHES)
 
 
 # By format: the file, and what writes it.
