@@ -19,7 +19,13 @@ from evonas.search.beforehand import Beforehand
 from evonas.search.distribution_settings import SAMPLES, DistributionSettings
 from evonas.search.evaluator import DistinctEvaluator
 from evonas.search.learner import Learnt, checked_coefficients
-from evonas.search.parts import Elite, canonical_of, choose_sampling, population_size
+from evonas.search.parts import (
+    Elite,
+    canonical_of,
+    check_settings,
+    choose_sampling,
+    population_size,
+)
 from evonas.search.registry import DISTRIBUTIONS
 
 # Without learning, so many of the likeliest genomes of each distribution are looked through.
@@ -119,6 +125,7 @@ class MultiDistributionSearch(Algorithm):
         **kwargs: Any,
     ) -> None:
         """Check and store the settings."""
+        check_settings(self, kwargs)
         super().__init__(output=DistributionsOutput(), evaluator=evaluator, **kwargs)
         self.settings = DistributionSettings(
             distributions,

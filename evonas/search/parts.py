@@ -1,7 +1,8 @@
 """The parts that algorithms have in common, chosen from the settings and the problem."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.selection import Selection
 from pymoo.util.archive import MultiObjectiveArchive
 
-from evonas.errors import InputError
+from evonas.errors import InputError, unknown
 from evonas.operators import (
     ArchiveSelection,
     ChoiceSampling,
@@ -79,6 +80,23 @@ def canonical_of(problem: Any) -> Callable[[np.ndarray], np.ndarray] | None:
     if canonical is not None and getattr(canonical, "__self__", None) is problem:
         return Borrowed(canonical)
     return canonical
+
+
+def check_settings(algorithm: Algorithm, given: Iterable[str]) -> None:
+    """Refuse names of settings that neither this algorithm has nor pymoo's, which takes any.
+
+    Raises:
+        InputError: there is such a name.
+    """
+    takes = {
+        name
+        for maker in (type(algorithm), Algorithm)
+        for name, parameter in signature(maker).parameters.items()
+        if parameter.kind is not Parameter.VAR_KEYWORD
+    }
+    for name in given:
+        if name not in takes:
+            raise unknown("setting", name, takes)
 
 
 def population_size(

@@ -16,7 +16,7 @@ from evonas.operators import SeenBefore, best_genomes
 from evonas.operators.genomes import as_genomes, integer_bounds
 from evonas.search.evaluator import DistinctEvaluator
 from evonas.search.mutations import tables_of
-from evonas.search.parts import POP_SIZE, canonical_of, population_size
+from evonas.search.parts import POP_SIZE, canonical_of, check_settings, population_size
 
 
 class SaliencySearch(Algorithm):
@@ -30,10 +30,14 @@ class SaliencySearch(Algorithm):
     Args:
         saliency: float (n_var, max choices); None asks the problem.
         pop_size: architectures evaluated in one step.
+
+    Raises:
+        InputError: there is no such setting.
     """
 
     def __init__(self, saliency: Any = None, *, pop_size: int = POP_SIZE, **kwargs: Any) -> None:
         """Store the settings."""
+        check_settings(self, kwargs)
         super().__init__(output=MultiObjectiveOutput(), **kwargs)
         self.saliency, self.pop_size = saliency, pop_size
         self.known: Population = Population.empty()

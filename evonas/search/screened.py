@@ -28,7 +28,7 @@ from evonas.search.beforehand import Beforehand
 from evonas.search.features import Features
 from evonas.search.gain import choose
 from evonas.search.mutations import guided_mutation, tables_of
-from evonas.search.parts import POP_SIZE, canonical_of, population_size, variation
+from evonas.search.parts import POP_SIZE, canonical_of, check_settings, population_size, variation
 from evonas.search.surrogate import Belief, Surrogate, is_stale
 from evonas.search.widening import further
 
@@ -82,7 +82,7 @@ class ScreenedSearch(Algorithm):
         evaluator: pymoo's, or one that spends evaluations on new networks only.
 
     Raises:
-        InputError: (on set-up) `cheap` names no objective.
+        InputError: a setting is wrong; on set-up: `cheap` names no objective.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class ScreenedSearch(Algorithm):
         **kwargs: Any,
     ) -> None:
         """Store the settings; operators left out are chosen for the problem on set-up."""
+        check_settings(self, kwargs)
         super().__init__(output=MultiObjectiveOutput(), evaluator=evaluator, **kwargs)
         self.pop_size = population_size("pop_size", pop_size)
         self.n_initial = population_size("n_initial", n_initial)

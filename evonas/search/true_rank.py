@@ -5,8 +5,6 @@ End Low-Complexity Network Discovery", CAIP 2023.
 """
 
 import math
-from dataclasses import fields
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,10 @@ from pymoo.core.population import Population
 from pymoo.core.termination import NoTermination
 from pymoo.util.display.multi import MultiObjectiveOutput
 
-from evonas.errors import InputError, unknown
+from evonas.errors import InputError
 from evonas.search.evaluator import DistinctEvaluator
-from evonas.search.parts import canonical_of
-from evonas.search.true_rank_course import (
-    PHASES,
-    Candidate,
-    Decision,
-    Measured,
-    Rules,
-    Walk,
-    get_rules,
-)
+from evonas.search.parts import canonical_of, check_settings
+from evonas.search.true_rank_course import PHASES, Candidate, Decision, Measured, Walk, get_rules
 from evonas.spaces import PlainSpace
 
 IMAGES = 10_000  # of the evaluation set, where a problem does not state its size
@@ -73,8 +63,8 @@ class TrueRankSearch(Algorithm):
         architecture: the genome (n_var,) of the last candidate kept; None before one was.
 
     Raises:
-        InputError: there are no such rules, or a number is out of range; where the search begins:
-            the problem is not one of a `PlainSpace`, or has no error.
+        InputError: there are no such rules or settings, or a number is out of range; where the
+            search begins: the problem is not one of a `PlainSpace`, or has no error.
     """
 
     def __init__(
@@ -92,10 +82,7 @@ class TrueRankSearch(Algorithm):
         **kwargs: Any,
     ) -> None:
         """Store the settings."""
-        takes = [name for name in signature(Algorithm.__init__).parameters if name != "self"]
-        for name in kwargs:  # pymoo takes any
-            if name not in takes:
-                raise unknown("setting", name, [*takes, *(f.name for f in fields(Rules)), "images"])
+        check_settings(self, kwargs)
         # It ends by itself: pymoo's default would look for a front that no longer moves.
         kwargs.setdefault("termination", NoTermination())
         super().__init__(output=MultiObjectiveOutput(), **kwargs)

@@ -9,7 +9,14 @@ import pytest
 from pymoo.optimize import minimize
 
 from evonas.errors import InputError
-from evonas.search import get_algorithm, list_algorithms
+from evonas.search import (
+    MultiDistributionSearch,
+    SaliencySearch,
+    ScreenedSearch,
+    TrueRankSearch,
+    get_algorithm,
+    list_algorithms,
+)
 
 BUDGET = 200
 FEWER = {"screened": 100, "multi-distribution": 120}  # whose models take longer with each network
@@ -210,6 +217,17 @@ def test_refuses_wrong_settings(name, settings, words, make_problem):
     message = str(refusal.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "search", [MultiDistributionSearch, SaliencySearch, ScreenedSearch, TrueRankSearch]
+)
+def test_a_search_of_our_own_refuses_settings_that_nobody_has(search):
+    """Pymoo takes any keyword."""
+    search(save_history=True)
+    for wrong in ("save_histroy", "kwargs"):
+        with pytest.raises(InputError, match=f"unknown setting '{wrong}'"):
+            search(**{wrong: True})
 
 
 @pytest.mark.parametrize(
