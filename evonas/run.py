@@ -593,14 +593,14 @@ def _resumed(folder: RunFolder, config: RunConfig | None) -> RunConfig:
     more = changed.pop("evaluations", None)
     if changed:
         name, (old, new) = next(iter(changed.items()))
-        if name == "retrain":
-            raise InputError(
-                f"{folder.path} was run with retrain = {old}, not {new}; resume it without that "
-                f"setting, and train others with evonas retrain {folder.path} --members {new}"
-            )
+        instead = (
+            f"and then: evonas retrain {shlex.quote(str(folder.path))} --members {new}"
+            if name == "retrain"
+            else "or start a new run (only --evaluations can be raised, and --fidelity changed)"
+        )
         raise InputError(
             f"{folder.path} was run with {name} = {old}, not {new}; resume it without that "
-            "setting, or start a new run (only --evaluations can be raised, and --fidelity changed)"
+            f"setting, {instead}"
         )
     if more is None:
         return stored
