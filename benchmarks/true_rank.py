@@ -29,6 +29,7 @@ from search_quality import DOCS
 
 from evonas.analysis.drawing import BLUE, GREY, ORANGE, plain_ticks, save, style
 from evonas.analysis.quantities import quantity
+from evonas.atomic import make_folder
 from evonas.config import RunConfig, space_settings
 from evonas.errors import InputError
 from evonas.operators import StratifiedSampling
@@ -160,15 +161,14 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(2.4 + 4.8 * len(seeds), 4.5), layout="constrained")
     axes = figure.subplots(1, len(seeds), sharex=True, sharey=True, squeeze=False)[0]
     for ax, seed in zip(axes, seeds, strict=True):
-        style(ax, f"seed {seed}" if len(seeds) > 1 else TITLE)
+        style(ax, f"seed {seed}")
         draw_seed(ax, frame[frame["seed"] == seed])
         ax.set_xscale("log")
         ax.set_xlabel(quantity("params").label)
         plain_ticks(ax.xaxis, True)
         ax.legend(frameon=False, fontsize=9)
     axes[0].set_ylabel(quantity("error").label)
-    if len(seeds) > 1:
-        figure.suptitle(TITLE, fontsize=11)
+    figure.suptitle(TITLE, fontsize=11)
     save(figure, path)
 
 
@@ -207,9 +207,9 @@ def main() -> int:
     if not data_dir:
         print("true_rank: set EVONAS_DATA to the folder of CIFAR-10", file=sys.stderr)
         return 2
-    arguments.output.mkdir(parents=True, exist_ok=True)
     frames = []
     try:
+        make_folder(arguments.output)
         for seed in arguments.seeds:
             start = time.perf_counter()
             X, seconds = searched(seed, arguments.work, data_dir)
